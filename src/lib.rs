@@ -1,0 +1,1 @@
+//! effsweep: EfficientNet experiment sweeps with a results database.

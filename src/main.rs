@@ -1,0 +1,3 @@
+//! The effsweep binary.
+
+fn main() {}
