@@ -1,1 +1,3 @@
 //! effsweep: EfficientNet experiment sweeps with a results database.
+
+pub mod arch;
