@@ -1,3 +1,4 @@
 //! effsweep: EfficientNet experiment sweeps with a results database.
 
 pub mod arch;
+pub mod sweep;

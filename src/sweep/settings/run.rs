@@ -1,0 +1,52 @@
+//! `[run]`: how trials are run. Never part of a trial's key.
+
+use serde::{Deserialize, Serialize};
+
+/// The `[run]` section; command-line flags of the same names go before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// Trials at a time; one per core if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
+    /// Threads of each trial.
+    pub threads: usize,
+    /// Memory all trials together may use, MiB; four fifths of the machine's if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    /// Attempts of a trial after a crash, a hang or a kill.
+    pub retries: u32,
+    /// Longest time of one attempt, minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_min: Option<f64>,
+    /// Longest silence of a worker before it counts as hung, seconds.
+    pub hung_after_s: f64,
+    /// Whose final weights are kept.
+    pub keep: Keep,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            threads: 1,
+            memory_mib: None,
+            retries: 1,
+            timeout_min: None,
+            hung_after_s: 120.0,
+            keep: Keep::All,
+        }
+    }
+}
+
+/// Whose final weights are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of trials on the Pareto front when the run ends.
+    Front,
+    /// Every trial's.
+    All,
+    /// None.
+    None,
+}

@@ -1,0 +1,166 @@
+//! `[train]`: how a network is trained, with the recipe of Masters et al. 2021 as far as it suits short runs.
+
+use serde::{Deserialize, Serialize};
+
+/// The `[train]` section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Train {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images per step. Usually a grid axis.
+    pub batch_size: usize,
+    /// Side of training images, pixels. The `train` half of the grid's `resolution`.
+    pub resolution: usize,
+    /// Optimizer.
+    pub optimizer: Optimizer,
+    /// Learning rate; `lr_per_image × batch_size` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Learning rate per image of the batch (2⁻¹⁴ in the paper).
+    pub lr_per_image: f64,
+    /// Momentum.
+    pub momentum: f64,
+    /// RMSProp's decay of the mean square; `1 − batch_size × 2⁻¹⁴` if absent, as in the paper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rmsprop_decay: Option<f64>,
+    /// Epsilon of RMSProp (inside the square root, as in TensorFlow) or Adam.
+    pub epsilon: f64,
+    /// L2 in the gradient, but for affine vectors of norms.
+    pub weight_decay: f64,
+    /// Linear warm-up, epochs; may be a fraction.
+    pub warmup_epochs: f64,
+    /// How the rate falls after warm-up.
+    pub schedule: Schedule,
+    /// Factor of the exponential schedule (0.97 in the paper) every `decay_epochs`.
+    pub decay_factor: f64,
+    /// Epochs between two steps of the exponential schedule (2.4 in the paper).
+    pub decay_epochs: f64,
+    /// Which average of the weights is evaluated.
+    pub average: Average,
+    /// Decay of that average, per step or per epoch.
+    pub average_decay: f64,
+    /// Label smoothing; the off-value is `label_smoothing / (classes − 1)`.
+    pub label_smoothing: f64,
+    /// Mixup's Beta parameter; 0 is off.
+    pub mixup: f64,
+    /// CutMix's λ setting as in the paper's code; 0 is off.
+    pub cutmix: f64,
+    /// Fine-tuning at each test resolution; off if its epochs are 0.
+    pub fine_tune: FineTune,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch_size: 64,
+            resolution: 32,
+            optimizer: Optimizer::RmsProp,
+            lr: None,
+            lr_per_image: PAPER_RATE_PER_IMAGE,
+            momentum: 0.9,
+            rmsprop_decay: None,
+            epsilon: 1e-3,
+            weight_decay: 1e-5,
+            warmup_epochs: 0.5,
+            schedule: Schedule::Cosine,
+            decay_factor: 0.97,
+            decay_epochs: 2.4,
+            average: Average::Step,
+            average_decay: 0.995,
+            label_smoothing: 0.1,
+            mixup: 0.0,
+            cutmix: 0.0,
+            fine_tune: FineTune::default(),
+        }
+    }
+}
+
+/// The paper's rate and RMSProp decay per image of the batch, 2⁻¹⁴.
+const PAPER_RATE_PER_IMAGE: f64 = 1.0 / 16384.0;
+
+impl Train {
+    /// The peak learning rate.
+    pub fn peak_rate(&self) -> f64 {
+        self.lr.unwrap_or(self.lr_per_image * self.batch_size as f64)
+    }
+
+    /// RMSProp's decay of the mean square.
+    pub fn mean_square_decay(&self) -> f64 {
+        self.rmsprop_decay.unwrap_or((1.0 - self.batch_size as f64 * PAPER_RATE_PER_IMAGE).max(0.0))
+    }
+}
+
+/// Optimizers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// RMSProp with momentum, in TensorFlow's form.
+    RmsProp,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Adam.
+    Adam,
+}
+
+/// Learning-rate schedules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Staircase of `decay_factor` every `decay_epochs`.
+    Exponential,
+    /// Half a cosine to zero.
+    Cosine,
+    /// No fall.
+    Constant,
+}
+
+/// Weight averages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Average {
+    /// The last weights.
+    None,
+    /// Exponential average over steps, its decay warmed up as in TensorFlow: `min(decay, (1 + t) / (10 + t))`.
+    Step,
+    /// Exponential average over epoch ends (the paper's, with 0.97).
+    Epoch,
+}
+
+/// `[train.fine_tune]`: a short training of the top at a test resolution, from the averaged weights, by SGD
+/// with a cosine rate on images preprocessed as in evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FineTune {
+    /// Passes over the training images; 0 is off (2 in the paper).
+    pub epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Peak rate per image of the batch (0.25 at 512 in the paper).
+    pub lr_per_image: f64,
+    /// What is trained; the rest is frozen in evaluation mode.
+    pub part: TrainedPart,
+}
+
+impl Default for FineTune {
+    fn default() -> Self {
+        Self { epochs: 0, batch_size: 64, lr_per_image: 0.25 / 512.0, part: TrainedPart::Top }
+    }
+}
+
+/// The trained part of a fine-tuning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainedPart {
+    /// The classifier.
+    Head,
+    /// The last 1 × 1 convolution, its norm and the classifier.
+    Top,
+    /// Stage 7 and everything after it.
+    Stage7,
+    /// Stages 6 and 7 and everything after them.
+    Stage6,
+    /// The whole network.
+    All,
+}
