@@ -1,4 +1,5 @@
 //! effsweep: EfficientNet experiment sweeps with a results database.
 
 pub mod arch;
+pub mod protocol;
 pub mod sweep;
