@@ -164,8 +164,6 @@ pub struct EpochReport {
 pub struct EvaluationReport {
     /// Side of the test images, pixels.
     pub test_resolution: usize,
-    /// Whether the network was fine-tuned at that resolution first.
-    pub fine_tuned: bool,
     /// Test images.
     pub images: usize,
     /// Of those, how many got the right class the largest logit.
@@ -176,8 +174,6 @@ pub struct EvaluationReport {
     pub loss: f64,
     /// Wall time of the evaluation, seconds.
     pub elapsed_s: f64,
-    /// Wall time of the fine-tuning before it, seconds.
-    pub fine_tune_s: f64,
 }
 
 /// What a throughput is of.

@@ -32,6 +32,10 @@ pub struct Data {
     /// Evaluation: side of the centre crop over the shorter side it is cut from (0.875 in the paper);
     /// 1 resizes without a crop, for images that have no margin to lose.
     pub test_crop_ratio: f64,
+    /// Sides at which trained networks are tested, pixels; the train resolution if absent. The `test` half of
+    /// the grid's `resolution`. Says what is asked of a trial, not what the trial is: never part of its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_resolutions: Option<Vec<usize>>,
 }
 
 impl Default for Data {
@@ -47,6 +51,7 @@ impl Default for Data {
             crop_min_area: 0.35,
             flip: true,
             test_crop_ratio: 1.0,
+            test_resolutions: None,
         }
     }
 }

@@ -14,7 +14,7 @@ pub use data::{Crop, Data, ImageSet};
 pub use measure::Measure;
 pub use model::{Compensate, Expand, Model, ProxyPlacement};
 pub use run::{Keep, Run};
-pub use train::{Average, FineTune, Optimizer, Schedule, Train, TrainedPart};
+pub use train::{Average, Optimizer, Schedule, Train};
 
 use serde::{Deserialize, Serialize};
 

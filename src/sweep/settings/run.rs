@@ -11,9 +11,6 @@ pub struct Run {
     pub workers: Option<usize>,
     /// Threads of each trial.
     pub threads: usize,
-    /// Memory all trials together may use, MiB; four fifths of the machine's if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_mib: Option<u64>,
     /// Attempts of a trial after a crash, a hang or a kill.
     pub retries: u32,
     /// Longest time of one attempt, minutes.
@@ -30,7 +27,6 @@ impl Default for Run {
         Self {
             workers: None,
             threads: 1,
-            memory_mib: None,
             retries: 1,
             timeout_min: None,
             hung_after_s: 120.0,

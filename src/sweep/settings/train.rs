@@ -44,10 +44,6 @@ pub struct Train {
     pub label_smoothing: f64,
     /// Mixup's Beta parameter; 0 is off.
     pub mixup: f64,
-    /// CutMix's λ setting as in the paper's code; 0 is off.
-    pub cutmix: f64,
-    /// Fine-tuning at each test resolution; off if its epochs are 0.
-    pub fine_tune: FineTune,
 }
 
 impl Default for Train {
@@ -71,8 +67,6 @@ impl Default for Train {
             average_decay: 0.995,
             label_smoothing: 0.1,
             mixup: 0.0,
-            cutmix: 0.0,
-            fine_tune: FineTune::default(),
         }
     }
 }
@@ -126,41 +120,4 @@ pub enum Average {
     Step,
     /// Exponential average over epoch ends (the paper's, with 0.97).
     Epoch,
-}
-
-/// `[train.fine_tune]`: a short training of the top at a test resolution, from the averaged weights, by SGD
-/// with a cosine rate on images preprocessed as in evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FineTune {
-    /// Passes over the training images; 0 is off (2 in the paper).
-    pub epochs: usize,
-    /// Images per step.
-    pub batch_size: usize,
-    /// Peak rate per image of the batch (0.25 at 512 in the paper).
-    pub lr_per_image: f64,
-    /// What is trained; the rest is frozen in evaluation mode.
-    pub part: TrainedPart,
-}
-
-impl Default for FineTune {
-    fn default() -> Self {
-        Self { epochs: 0, batch_size: 64, lr_per_image: 0.25 / 512.0, part: TrainedPart::Top }
-    }
-}
-
-/// The trained part of a fine-tuning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TrainedPart {
-    /// The classifier.
-    Head,
-    /// The last 1 × 1 convolution, its norm and the classifier.
-    Top,
-    /// Stage 7 and everything after it.
-    Stage7,
-    /// Stages 6 and 7 and everything after them.
-    Stage6,
-    /// The whole network.
-    All,
 }

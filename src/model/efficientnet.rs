@@ -1,0 +1,206 @@
+//! EfficientNet (Tan and Le 2019) with group convolutions and proxy-normalized activations
+//! (Masters et al. 2021).
+
+use dfdx::shapes::HasShape;
+use dfdx::tensor::{Cpu, Tape};
+
+use super::init::Initializer;
+use super::mbconv::{ConvNorm, MBConv, pointwise_weight};
+use super::norm::{After, NormLayer, NormRecipe};
+use super::parameters::{ParameterId, Parameters, Role};
+use super::pass::Pass;
+use crate::arch::{Network, Norm, Padding};
+use crate::ops::{self, ConvShape, Image, Matrix};
+
+/// Channels of an image.
+const RGB: usize = 3;
+
+/// Side of the stem's kernel.
+const STEM_KERNEL: usize = 3;
+
+/// What a network is beside its shape.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recipe {
+    /// What follows every convolution.
+    pub norm: Norm,
+    /// Epsilon of every norm.
+    pub norm_epsilon: f32,
+    /// Epsilon of proxy norm's scale.
+    pub proxy_epsilon: f32,
+    /// Whether proxy norm's scale waits for squeeze-excite's gate, and is left out at the top, as in the
+    /// papers' code; applied at once otherwise.
+    pub delays_proxy_scale: bool,
+    /// Dropout rate before the classifier.
+    pub dropout: f64,
+    /// Stochastic depth: block `i` of `n` is dropped with probability `rate · i / n`.
+    pub stochastic_depth: f64,
+    /// How convolutions pad.
+    pub padding: Padding,
+}
+
+impl Recipe {
+    pub(super) fn norm_recipe(&self) -> NormRecipe {
+        NormRecipe { norm: self.norm, epsilon: self.norm_epsilon, proxy_epsilon: self.proxy_epsilon }
+    }
+
+    pub(super) fn op_padding(&self) -> ops::Padding {
+        match self.padding {
+            Padding::Same => ops::Padding::Same,
+            Padding::Symmetric => ops::Padding::Symmetric,
+        }
+    }
+}
+
+/// Where a network is cut in two: what comes before is frozen, what comes after is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Before everything: all is trained.
+    Nothing,
+    /// Before this block, counted from 0.
+    Block(usize),
+    /// Before the last 1 × 1 convolution.
+    Top,
+    /// Before the classifier.
+    Head,
+}
+
+/// A network's structure: its layers, and the places of their parameters.
+#[derive(Debug)]
+pub struct EfficientNet {
+    stem: ConvNorm,
+    stem_shape: ConvShape,
+    blocks: Vec<MBConv>,
+    top: ConvNorm,
+    c_top: usize,
+    classifier_weight: ParameterId,
+    classifier_bias: ParameterId,
+    dropout: f64,
+}
+
+impl EfficientNet {
+    /// Builds the layers of `network`, with initial parameters drawn from `seed`.
+    pub fn new(network: &Network, recipe: &Recipe, seed: u64) -> (Self, Parameters) {
+        let mut parameters = Parameters::default();
+        let init = Initializer::new(seed);
+        let norm = recipe.norm_recipe();
+
+        let c_stem = network.stem.c_out;
+        let shape = [STEM_KERNEL, STEM_KERNEL, RGB, c_stem];
+        let fan_out = STEM_KERNEL * STEM_KERNEL * c_stem;
+        let value = init.he_normal("stem.weight", shape.iter().product(), fan_out);
+        let weight = parameters.add("stem.weight".to_owned(), &shape, Role::Weight, value);
+        let stem =
+            ConvNorm { weight, norm: NormLayer::new(&mut parameters, "stem.norm", c_stem, norm, After::Swish) };
+        let stem_shape = ConvShape {
+            kernel: STEM_KERNEL,
+            stride: network.stem.stride,
+            c_out: c_stem,
+            groups: 1,
+            padding: recipe.op_padding(),
+        };
+
+        let count = network.blocks.len();
+        let blocks = network.blocks.iter().enumerate().map(|(index, block)| {
+            let drop_rate = recipe.stochastic_depth * index as f64 / count as f64;
+            MBConv::new(&mut parameters, init, &format!("blocks.{index}"), *block, recipe, drop_rate)
+        });
+        let blocks = blocks.collect();
+
+        let head = network.head;
+        let weight = pointwise_weight(&mut parameters, init, "top.weight", head.c_in, head.c_top);
+        // The classifier absorbs the scale of what it reads.
+        let after = if recipe.delays_proxy_scale { After::SwishScaleDelayed } else { After::Swish };
+        let top =
+            ConvNorm { weight, norm: NormLayer::new(&mut parameters, "top.norm", head.c_top, norm, after) };
+        let value = init.glorot_uniform("classifier.weight", head.c_top, head.classes);
+        let classifier_weight = parameters.add(
+            "classifier.weight".to_owned(),
+            &[head.c_top, head.classes],
+            Role::Weight,
+            value,
+        );
+        let classifier_bias =
+            parameters.add("classifier.bias".to_owned(), &[head.classes], Role::Weight, vec![0.0; head.classes]);
+        let network = Self {
+            stem,
+            stem_shape,
+            blocks,
+            top,
+            c_top: head.c_top,
+            classifier_weight,
+            classifier_bias,
+            dropout: recipe.dropout,
+        };
+        (network, parameters)
+    }
+
+    /// Logits `(n, classes)` of normalised images `(n, h, w, 3)`.
+    pub fn forward<T: Tape<f32, Cpu> + 'static>(&self, images: Image<T>, pass: &mut Pass<'_>) -> Matrix<T> {
+        self.after(images, Cut::Nothing, pass)
+    }
+
+    /// What the part before the cut makes of images: features to train the rest on.
+    pub fn before<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        images: Image<T>,
+        cut: Cut,
+        pass: &mut Pass<'_>,
+    ) -> Image<T> {
+        let blocks = match cut {
+            Cut::Nothing => return images,
+            Cut::Block(index) => &self.blocks[..index],
+            Cut::Top | Cut::Head => &self.blocks[..],
+        };
+        let mut x = self.stem(images, pass);
+        for block in blocks {
+            x = block.forward(x, pass);
+        }
+        if cut == Cut::Head { self.top(x, pass) } else { x }
+    }
+
+    /// Logits `(n, classes)` of what [`Self::before`] made.
+    pub fn after<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, cut: Cut, pass: &mut Pass<'_>) -> Matrix<T> {
+        let mut x = x;
+        if cut == Cut::Nothing {
+            x = self.stem(x, pass);
+        }
+        let first = match cut {
+            Cut::Nothing => 0,
+            Cut::Block(index) => index,
+            Cut::Top | Cut::Head => self.blocks.len(),
+        };
+        for block in &self.blocks[first..] {
+            x = block.forward(x, pass);
+        }
+        if cut != Cut::Head {
+            x = self.top(x, pass);
+        }
+        self.classify(x, pass)
+    }
+
+    fn stem<T: Tape<f32, Cpu> + 'static>(&self, images: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
+        let x = ops::conv(images, pass.parameters.tensor(self.stem.weight), self.stem_shape);
+        self.stem.norm.forward(x, pass).0
+    }
+
+    fn top<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
+        let x = ops::pointwise(x, pass.parameters.tensor(self.top.weight), self.c_top);
+        self.top.norm.forward(x, pass).0
+    }
+
+    fn classify<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Matrix<T> {
+        let mut features = ops::global_average_pool(x);
+        if let Some(training) = &mut pass.training
+            && self.dropout > 0.0
+        {
+            let (n, c) = *features.shape();
+            features = ops::mask(features, training.drop_factors(n * c, self.dropout));
+        }
+        let parameters = pass.parameters;
+        ops::linear(
+            features,
+            parameters.tensor(self.classifier_weight),
+            parameters.tensor(self.classifier_bias),
+        )
+    }
+}

@@ -1,0 +1,123 @@
+//! The mobile inverted bottleneck (MBConv) with group convolutions:
+//!
+//! ```text
+//! x ── expand 1×1 ── norm, swish ── spatial k×k in groups of G ── norm, swish ── squeeze-excite ── project 1×1 ── norm ──(+)── y
+//!  └──────────────────────────────── where stride is 1 and the width stays ────────────────────────────────────────────┘
+//! ```
+
+use dfdx::shapes::HasShape;
+use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
+
+use super::efficientnet::Recipe;
+use super::init::Initializer;
+use super::norm::{After, NormLayer};
+use super::parameters::{ParameterId, Parameters, Role};
+use super::pass::Pass;
+use super::squeeze_excite::SqueezeExciteLayer;
+use crate::arch::Block;
+use crate::ops::{self, ConvShape, Image};
+
+/// A convolution and its norm.
+#[derive(Debug)]
+pub(super) struct ConvNorm {
+    pub(super) weight: ParameterId,
+    pub(super) norm: NormLayer,
+}
+
+/// One block.
+#[derive(Debug)]
+pub(super) struct MBConv {
+    block: Block,
+    spatial_shape: ConvShape,
+    expand: Option<ConvNorm>,
+    spatial: ConvNorm,
+    squeeze_excite: Option<SqueezeExciteLayer>,
+    project: ConvNorm,
+    /// Probability that stochastic depth drops this block for an image.
+    drop_rate: f64,
+}
+
+impl MBConv {
+    pub(super) fn new(
+        parameters: &mut Parameters,
+        init: Initializer,
+        name: &str,
+        block: Block,
+        recipe: &Recipe,
+        drop_rate: f64,
+    ) -> Self {
+        let norm = recipe.norm_recipe();
+        let pointwise = |parameters: &mut Parameters, part: &str, c_in, c_out, after| {
+            let weight = pointwise_weight(parameters, init, &format!("{name}.{part}.weight"), c_in, c_out);
+            let norm = NormLayer::new(parameters, &format!("{name}.{part}.norm"), c_out, norm, after);
+            ConvNorm { weight, norm }
+        };
+        let expand = block
+            .expands
+            .then(|| pointwise(parameters, "expand", block.c_in, block.c_mid, After::Swish));
+        let weight_name = format!("{name}.spatial.weight");
+        let shape = [block.kernel, block.kernel, block.c_mid / block.groups, block.c_mid];
+        let fan_in = shape[..3].iter().product();
+        let value = init.he_normal(&weight_name, shape.iter().product(), fan_in);
+        let weight = parameters.add(weight_name, &shape, Role::Weight, value);
+        // Without a gate to ride on, a delayed scale would never be applied.
+        let after = match block.squeeze_excite {
+            Some(_) if recipe.delays_proxy_scale => After::SwishScaleDelayed,
+            _ => After::Swish,
+        };
+        let spatial =
+            ConvNorm { weight, norm: NormLayer::new(parameters, &format!("{name}.spatial.norm"), block.c_mid, norm, after) };
+        let squeeze_excite = block.squeeze_excite.map(|se| {
+            SqueezeExciteLayer::new(parameters, init, &format!("{name}.se"), block.c_mid, se.c_hidden)
+        });
+        let project = pointwise(parameters, "project", block.c_mid, block.c_out, After::Nothing);
+        let spatial_shape = ConvShape {
+            kernel: block.kernel,
+            stride: block.stride,
+            c_out: block.c_mid,
+            groups: block.groups,
+            padding: recipe.op_padding(),
+        };
+        Self { block, spatial_shape, expand, spatial, squeeze_excite, project, drop_rate }
+    }
+
+    pub(super) fn forward<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
+        let (x, tape) = x.split_tape();
+        let skip = self.block.has_residual().then(|| x.clone());
+        let mut x = x.put_tape(tape);
+        if let Some(expand) = &self.expand {
+            x = ops::pointwise(x, pass.parameters.tensor(expand.weight), self.block.c_mid);
+            x = expand.norm.forward(x, pass).0;
+        }
+        x = ops::conv(x, pass.parameters.tensor(self.spatial.weight), self.spatial_shape);
+        let (mut x, delayed_scale) = self.spatial.norm.forward(x, pass);
+        if let Some(squeeze_excite) = &self.squeeze_excite {
+            x = squeeze_excite.forward(x, pass.parameters, delayed_scale.as_ref());
+        }
+        x = ops::pointwise(x, pass.parameters.tensor(self.project.weight), self.block.c_out);
+        x = self.project.norm.forward(x, pass).0;
+        match skip {
+            Some(skip) => {
+                let n = x.shape().0;
+                let survival = match &mut pass.training {
+                    Some(training) if self.drop_rate > 0.0 => Some(training.drop_factors(n, self.drop_rate)),
+                    _ => None,
+                };
+                ops::residual(x, &skip, survival)
+            }
+            None => x,
+        }
+    }
+}
+
+/// Adds the weight of a 1 × 1 convolution.
+pub(super) fn pointwise_weight(
+    parameters: &mut Parameters,
+    init: Initializer,
+    name: &str,
+    c_in: usize,
+    c_out: usize,
+) -> ParameterId {
+    let value = init.he_normal(name, c_in * c_out, c_out);
+    parameters.add(name.to_owned(), &[c_in, c_out], Role::Weight, value)
+}
