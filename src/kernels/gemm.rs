@@ -1,0 +1,213 @@
+//! Matrix products, over the packed single-thread blocks of the `gemm` crate.
+//!
+//! A pointwise convolution over a batch is one product of `(n·h·w × c_in)` by `(c_in × c_out)`: long in one
+//! direction, so the long one is what is split. For weight gradients that is the summed direction; each part
+//! sums on its own and the parts are added in order.
+
+#![allow(unsafe_code)]
+
+use gemm::Parallelism;
+
+use super::threads::{add_in_order, for_chunks, map_parts, parts, range};
+
+/// Fewest rows of a part: packing the other matrix must pay.
+const LEAST_ROWS: usize = 256;
+
+/// Most parts of a product.
+const MOST_PARTS: usize = 32;
+
+/// Fewest summed rows of a part of a weight gradient, and most parts: each has a whole result of its own.
+const LEAST_SUMMED: usize = 512;
+const MOST_SUMS: usize = 8;
+
+/// A matrix within a slice: element `(i, j)` stands at `i · row_stride + j · column_stride`.
+#[derive(Clone, Copy)]
+struct Strided<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Strided<'a> {
+    fn row_major(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns, "a {rows} × {columns} matrix");
+        Self { values, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// Whether a product replaces what stands in its destination.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Destination {
+    Replace,
+    Add,
+}
+
+/// `dst = a · b` or `dst += a · b`, single-threaded; `dst` is row-major.
+fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destination) {
+    let (m, k, n) = (a.rows, a.columns, b.columns);
+    assert_eq!(k, b.rows);
+    assert_eq!(dst.len(), m * n);
+    if m == 0 || n == 0 {
+        return;
+    }
+    // SAFETY: `Strided` is only made by `row_major`, which asserts that its values are exactly rows ×
+    // columns, and by `transposed`, which swaps both; so every element the strides reach lies within the
+    // slices. `dst` is asserted to hold m · n values, is written row-major, and cannot alias `a` or `b`, as it
+    // is borrowed mutably. With `Replace`, gemm does not read `dst`.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            dst.as_mut_ptr(),
+            1,
+            n as isize,
+            destination == Destination::Add,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// `y (m, n) = x (m, k) · w (k, n)`.
+pub fn product(y: &mut [f32], x: &[f32], w: &[f32], m: usize, k: usize, n: usize) {
+    let w = Strided::row_major(w, k, n);
+    by_rows(y, x, k, n, m, |y, x, rows| block(y, Strided::row_major(x, rows, k), w, Destination::Replace));
+}
+
+/// `dx (m, k) += dy (m, n) · wᵀ` for `w (k, n)`.
+pub fn add_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
+    let w = Strided::row_major(w, k, n).transposed();
+    by_rows(dx, dy, n, k, m, |dx, dy, rows| block(dx, Strided::row_major(dy, rows, n), w, Destination::Add));
+}
+
+/// As [`product`], on the calling thread.
+pub(super) fn product_single(y: &mut [f32], x: &[f32], w: &[f32], m: usize, k: usize, n: usize) {
+    block(y, Strided::row_major(x, m, k), Strided::row_major(w, k, n), Destination::Replace);
+}
+
+/// As [`add_product_nt`], on the calling thread.
+pub(super) fn add_product_nt_single(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
+    block(dx, Strided::row_major(dy, m, n), Strided::row_major(w, k, n).transposed(), Destination::Add);
+}
+
+/// As [`add_product_tn`], on the calling thread.
+pub(super) fn add_product_tn_single(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
+    block(dw, Strided::row_major(x, m, k).transposed(), Strided::row_major(dy, m, n), Destination::Add);
+}
+
+/// `dw (k, n) += xᵀ · dy` for `x (m, k)` and `dy (m, n)`.
+pub fn add_product_tn(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
+    let count = parts(m, LEAST_SUMMED, MOST_SUMS);
+    let sums = map_parts(count, |part| {
+        let rows = range(m, count, part);
+        let x = Strided::row_major(&x[rows.start * k..rows.end * k], rows.len(), k).transposed();
+        let dy = Strided::row_major(&dy[rows.start * n..rows.end * n], rows.len(), n);
+        let mut sum = vec![0.0; k * n];
+        block(&mut sum, x, dy, Destination::Replace);
+        sum
+    });
+    add_in_order(dw, &sums);
+}
+
+/// Calls `f(rows of out, rows of input, number of rows)` for parts of the `m` rows.
+fn by_rows(
+    out: &mut [f32],
+    input: &[f32],
+    input_columns: usize,
+    out_columns: usize,
+    m: usize,
+    f: impl Fn(&mut [f32], &[f32], usize) + Sync,
+) {
+    let rows = m.div_ceil(parts(m, LEAST_ROWS, MOST_PARTS));
+    for_chunks(out, rows * out_columns, |index, out| {
+        let count = out.len() / out_columns;
+        let first = index * rows;
+        f(out, &input[first * input_columns..(first + count) * input_columns], count);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference;
+    use super::super::testing::{assert_close, random, same_for_any_threads};
+    use super::*;
+
+    const SHAPES: [(usize, usize, usize); 8] = [
+        (1, 1, 1),
+        (3, 1, 5),
+        (255, 16, 7),
+        (257, 3, 17),
+        (1025, 24, 96),
+        (4097, 5, 3),
+        (64, 130, 70),
+        (2, 300, 1),
+    ];
+
+    #[test]
+    fn products_equal_the_nested_loops() {
+        for (m, k, n) in SHAPES {
+            let (x, w) = (random(m * k, 1), random(k * n, 2));
+            let mut y = vec![f32::NAN; m * n];
+            product(&mut y, &x, &w, m, k, n);
+            assert_close(&format!("{m}×{k}×{n}"), &y, &reference::product(&x, &w, m, k, n), 1e-6);
+        }
+    }
+
+    #[test]
+    fn gradients_equal_the_nested_loops_and_add() {
+        for (m, k, n) in SHAPES {
+            let (x, w, dy) = (random(m * k, 1), random(k * n, 2), random(m * n, 3));
+            let mut dx = random(m * k, 4);
+            let transposed: Vec<f32> = (0..n * k).map(|i| w[(i % k) * n + i / k]).collect();
+            let expected = reference::product(&dy, &transposed, m, n, k);
+            let expected: Vec<f32> = expected.iter().zip(&dx).map(|(a, b)| a + b).collect();
+            add_product_nt(&mut dx, &dy, &w, m, n, k);
+            assert_close(&format!("dx {m}×{k}×{n}"), &dx, &expected, 1e-6);
+
+            let mut dw = random(k * n, 5);
+            let transposed: Vec<f32> = (0..k * m).map(|i| x[(i % m) * k + i / m]).collect();
+            let expected = reference::product(&transposed, &dy, k, m, n);
+            let expected: Vec<f32> = expected.iter().zip(&dw).map(|(a, b)| a + b).collect();
+            add_product_tn(&mut dw, &x, &dy, m, k, n);
+            assert_close(&format!("dw {m}×{k}×{n}"), &dw, &expected, 2e-6);
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let (m, k, n) = (3001, 33, 21);
+        let (x, w, dy) = (random(m * k, 1), random(k * n, 2), random(m * n, 3));
+        same_for_any_threads(|| {
+            let mut y = vec![f32::NAN; m * n];
+            product(&mut y, &x, &w, m, k, n);
+            let mut dw = vec![0.0; k * n];
+            add_product_tn(&mut dw, &x, &dy, m, k, n);
+            let mut dx = vec![0.0; m * k];
+            add_product_nt(&mut dx, &dy, &w, m, n, k);
+            [y, dw, dx].concat()
+        });
+    }
+}

@@ -1,0 +1,596 @@
+//! Normalization, affine, activation and proxy normalization in one pass over an image; and back.
+//!
+//! ```text
+//! x̂ = (x − mean) · rstd       z = γ x̂ + β       y = (φ(z) − m) · s
+//! ```
+//!
+//! `mean` and `rstd` belong to a batch and channel (batch norm), or to an image and a group of channels
+//! (group norm; layer norm with one group, instance norm with as many as channels); either way they are held
+//! per channel. `m` and `s` are proxy norm's (see `proxy_norm`), 0 and 1 without it. Variances are biased,
+//! taken in a second pass over the centred values; long sums go through double precision every 64 pixels.
+
+use super::activation::{Activate, Activation, Identity, Swish};
+use super::simd::dispatch;
+use super::threads::{for_chunks, map_parts};
+
+/// Pixels summed in single precision before a sum goes on in double.
+const SUM_BLOCK: usize = 64;
+
+/// Mean and biased variance of each channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Means `(c)`.
+    pub mean: Vec<f32>,
+    /// Biased variances `(c)`.
+    pub var: Vec<f32>,
+}
+
+/// Which values share a mean and a deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// All pixels of one image in this many groups of channels.
+    Groups(usize),
+    /// All pixels of the batch, channel by channel.
+    Batch,
+    /// They come from outside and have no gradient.
+    Frozen,
+}
+
+/// What images are normalized with.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    /// `(n, c)`, or `(c)` where the batch shares them.
+    mean: Vec<f32>,
+    rstd: Vec<f32>,
+    sharing: Sharing,
+}
+
+impl Statistics {
+    /// Per image and group of channels: `x (n, pixels, c)`, `c` divisible by `groups`.
+    pub fn of_groups(x: &[f32], pixels: usize, c: usize, groups: usize, epsilon: f32) -> Self {
+        let n = x.len() / (pixels * c);
+        let size = c / groups;
+        let count = (pixels * size) as f64;
+        let images = map_parts(n, |image| {
+            let x = &x[image * pixels * c..][..pixels * c];
+            let means = spread(&channel_sums(x, c), size, |sum| sum / count);
+            let squares = channel_square_sums(x, c, &means);
+            let rstds = spread(&squares, size, |sum| 1.0 / (sum / count + f64::from(epsilon)).sqrt());
+            (means, rstds)
+        });
+        let (mean, rstd): (Vec<_>, Vec<_>) = images.into_iter().unzip();
+        Self { mean: mean.concat(), rstd: rstd.concat(), sharing: Sharing::Groups(groups) }
+    }
+
+    /// Per channel over the whole batch `x (n, pixels, c)`; with them, the moments themselves.
+    pub fn of_batch(x: &[f32], pixels: usize, c: usize, epsilon: f32) -> (Self, Moments) {
+        let n = x.len() / (pixels * c);
+        let count = (n * pixels) as f64;
+        let image = |image: usize| &x[image * pixels * c..][..pixels * c];
+        let sums = total(map_parts(n, |i| channel_sums(image(i), c)), c);
+        let mean: Vec<f32> = sums.iter().map(|sum| (sum / count) as f32).collect();
+        let squares = total(map_parts(n, |i| channel_square_sums(image(i), c, &mean)), c);
+        let var: Vec<f32> = squares.iter().map(|sum| (sum / count) as f32).collect();
+        let moments = Moments { mean, var };
+        (Self { sharing: Sharing::Batch, ..Self::frozen(&moments, epsilon) }, moments)
+    }
+
+    /// From running moments.
+    pub fn frozen(moments: &Moments, epsilon: f32) -> Self {
+        let rstd = moments.var.iter().map(|var| (1.0 / (f64::from(*var) + f64::from(epsilon)).sqrt()) as f32);
+        Self { mean: moments.mean.clone(), rstd: rstd.collect(), sharing: Sharing::Frozen }
+    }
+
+    fn of_image(&self, image: usize, c: usize) -> (&[f32], &[f32]) {
+        let at = match self.sharing {
+            Sharing::Groups(_) => image * c,
+            Sharing::Batch | Sharing::Frozen => 0,
+        };
+        (&self.mean[at..at + c], &self.rstd[at..at + c])
+    }
+}
+
+/// `f(sum over each group of `size` channels)`, repeated for every channel of the group.
+fn spread(channels: &[f64], size: usize, f: impl Fn(f64) -> f64) -> Vec<f32> {
+    let groups = channels.chunks(size).map(|group| f(group.iter().sum()) as f32);
+    groups.flat_map(|value| std::iter::repeat_n(value, size)).collect()
+}
+
+/// The sum of vectors, in order.
+fn total(vectors: Vec<Vec<f64>>, c: usize) -> Vec<f64> {
+    vectors.iter().fold(vec![0.0; c], |mut sum, vector| {
+        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
+        sum
+    })
+}
+
+/// Sums over pixels of `x (pixels, c)`.
+pub(super) fn channel_sums(x: &[f32], c: usize) -> Vec<f64> {
+    block_sums(x, c, |x, _, sum| sum + x)
+}
+
+fn channel_square_sums(x: &[f32], c: usize, mean: &[f32]) -> Vec<f64> {
+    block_sums(x, c, |x, channel, sum| {
+        let centred = x - mean[channel];
+        centred.mul_add(centred, sum)
+    })
+}
+
+#[inline(always)]
+fn block_sums(x: &[f32], c: usize, add: impl Fn(f32, usize, f32) -> f32) -> Vec<f64> {
+    let mut totals = vec![0.0f64; c];
+    let mut sums = vec![0.0f32; c];
+    dispatch(
+        #[inline(always)]
+        || {
+            for block in x.chunks(SUM_BLOCK * c) {
+                sums.fill(0.0);
+                for pixel in block.chunks_exact(c) {
+                    for channel in 0..c {
+                        sums[channel] = add(pixel[channel], channel, sums[channel]);
+                    }
+                }
+                totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
+            }
+        },
+    );
+    totals
+}
+
+/// Everything of a pass that is not the image.
+#[derive(Debug, Clone, Copy)]
+pub struct NormPass<'a> {
+    /// Pixels of an image.
+    pub pixels: usize,
+    /// What follows the affine.
+    pub activation: Activation,
+    /// Gain `(c)`.
+    pub gamma: &'a [f32],
+    /// Shift `(c)`, if there is one.
+    pub beta: Option<&'a [f32]>,
+    /// Proxy norm's mean `m (c)`, if there is one.
+    pub proxy_mean: Option<&'a [f32]>,
+    /// Proxy norm's scale `s (c)`, if it is applied here.
+    pub proxy_scale: Option<&'a [f32]>,
+}
+
+/// Gradients of the vectors of a pass, `(c)` each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AffineGradients {
+    /// Of γ.
+    pub gamma: Vec<f32>,
+    /// Of β.
+    pub beta: Vec<f32>,
+    /// Of `m`.
+    pub proxy_mean: Vec<f32>,
+    /// Of `s`.
+    pub proxy_scale: Vec<f32>,
+}
+
+/// One image's constants, channel by channel: `z = x · a + b`, `y = (φ(z) − m) · s`.
+struct Channels {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    m: Vec<f32>,
+    s: Vec<f32>,
+}
+
+impl NormPass<'_> {
+    fn c(&self) -> usize {
+        self.gamma.len()
+    }
+
+    fn channels(&self, mean: &[f32], rstd: &[f32]) -> Channels {
+        let c = self.c();
+        let a: Vec<f32> = self.gamma.iter().zip(rstd).map(|(gamma, rstd)| gamma * rstd).collect();
+        let b = (0..c).map(|i| self.beta.map_or(0.0, |beta| beta[i]) - mean[i] * a[i]).collect();
+        let or = |vector: Option<&[f32]>, value| vector.map_or_else(|| vec![value; c], <[f32]>::to_vec);
+        Channels { a, b, m: or(self.proxy_mean, 0.0), s: or(self.proxy_scale, 1.0) }
+    }
+
+    /// `y` of `x`, both `(n, pixels, c)`.
+    pub fn forward(&self, x: &[f32], statistics: &Statistics, y: &mut [f32]) {
+        let c = self.c();
+        for_chunks(y, self.pixels * c, |image, y| {
+            let x = &x[image * self.pixels * c..][..self.pixels * c];
+            let (mean, rstd) = statistics.of_image(image, c);
+            let channels = self.channels(mean, rstd);
+            dispatch(
+                #[inline(always)]
+                || match self.activation {
+                    Activation::Identity => apply::<Identity>(x, &channels, y),
+                    Activation::Swish => apply::<Swish>(x, &channels, y),
+                },
+            );
+        });
+    }
+
+    /// Adds to `dx` the gradient of `x`, and returns those of the vectors. `dy` is used up: it holds the
+    /// gradient of `z` afterwards.
+    pub fn backward(
+        &self,
+        x: &[f32],
+        statistics: &Statistics,
+        dy: &mut [f32],
+        dx: &mut [f32],
+    ) -> AffineGradients {
+        let (c, len) = (self.c(), self.pixels * self.c());
+        let n = x.len() / len;
+        let sums = self.backward_to_affine(x, statistics, dy);
+        let means = self.gradient_means(statistics, &sums, n);
+        let dz = &*dy;
+        for_chunks(dx, len, |image, dx| {
+            let (mean, rstd) = statistics.of_image(image, c);
+            let of_image = if means.len() > 1 { &means[image] } else { &means[0] };
+            let rule = InputRule { mean, rstd, gamma: self.gamma, means: of_image };
+            let (x, dz) = (&x[image * len..][..len], &dz[image * len..][..len]);
+            dispatch(
+                #[inline(always)]
+                || add_input_gradient(x, dz, &rule, dx),
+            );
+        });
+        let vector = |pick: fn(&Sums) -> &[f64]| -> Vec<f32> {
+            let sum = total(sums.iter().map(|sums| pick(sums).to_vec()).collect(), c);
+            sum.iter().map(|value| *value as f32).collect()
+        };
+        AffineGradients {
+            gamma: vector(|sums| &sums.dz_xhat),
+            beta: vector(|sums| &sums.dz),
+            proxy_mean: vector(|sums| &sums.m),
+            proxy_scale: vector(|sums| &sums.s),
+        }
+    }
+
+    /// Turns `dy` into `dz`, image by image, and sums on the way.
+    fn backward_to_affine(&self, x: &[f32], statistics: &Statistics, dy: &mut [f32]) -> Vec<Sums> {
+        use rayon::prelude::*;
+        let (c, len) = (self.c(), self.pixels * self.c());
+        let images = dy.par_chunks_mut(len).enumerate().map(|(image, dy)| {
+            let (mean, rstd) = statistics.of_image(image, c);
+            let channels = self.channels(mean, rstd);
+            let x = &x[image * len..][..len];
+            let mut sums = Sums::new(c);
+            dispatch(
+                #[inline(always)]
+                || match self.activation {
+                    Activation::Identity => {
+                        affine_gradient::<Identity>(x, &channels, mean, rstd, dy, &mut sums)
+                    }
+                    Activation::Swish => affine_gradient::<Swish>(x, &channels, mean, rstd, dy, &mut sums),
+                },
+            );
+            sums
+        });
+        images.collect()
+    }
+
+    /// For every image (or once for all) the means of `γ dz` and of `γ dz x̂` over the values that share
+    /// statistics, per channel.
+    fn gradient_means(&self, statistics: &Statistics, sums: &[Sums], n: usize) -> Vec<(Vec<f32>, Vec<f32>)> {
+        let c = self.c();
+        let weighted = |sum: &[f64]| -> Vec<f64> {
+            sum.iter().zip(self.gamma).map(|(sum, gamma)| sum * f64::from(*gamma)).collect()
+        };
+        match statistics.sharing {
+            Sharing::Frozen => vec![(vec![0.0; c], vec![0.0; c])],
+            Sharing::Batch => {
+                let mean = |pick: fn(&Sums) -> &[f64]| {
+                    let sum = total(sums.iter().map(|sums| weighted(pick(sums))).collect(), c);
+                    spread(&sum, 1, |sum| sum / (n * self.pixels) as f64)
+                };
+                vec![(mean(|sums| &sums.dz), mean(|sums| &sums.dz_xhat))]
+            }
+            Sharing::Groups(groups) => {
+                let size = c / groups;
+                let count = (self.pixels * size) as f64;
+                let mean = |sum: &[f64]| spread(&weighted(sum), size, |sum| sum / count);
+                sums.iter().map(|sums| (mean(&sums.dz), mean(&sums.dz_xhat))).collect()
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn apply<A: Activate>(x: &[f32], channels: &Channels, y: &mut [f32]) {
+    let c = channels.a.len();
+    let (a, b, m, s) = (&channels.a[..c], &channels.b[..c], &channels.m[..c], &channels.s[..c]);
+    for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
+        for i in 0..c {
+            y[i] = (A::value(x[i].mul_add(a[i], b[i])) - m[i]) * s[i];
+        }
+    }
+}
+
+/// One image's sums over pixels, `(c)` each.
+struct Sums {
+    /// `Σ dz`.
+    dz: Vec<f64>,
+    /// `Σ dz x̂`.
+    dz_xhat: Vec<f64>,
+    /// `−Σ dy s`.
+    m: Vec<f64>,
+    /// `Σ dy (φ(z) − m)`.
+    s: Vec<f64>,
+}
+
+impl Sums {
+    fn new(c: usize) -> Self {
+        Self { dz: vec![0.0; c], dz_xhat: vec![0.0; c], m: vec![0.0; c], s: vec![0.0; c] }
+    }
+}
+
+#[inline(always)]
+fn affine_gradient<A: Activate>(
+    x: &[f32],
+    channels: &Channels,
+    mean: &[f32],
+    rstd: &[f32],
+    dy: &mut [f32],
+    sums: &mut Sums,
+) {
+    let c = mean.len();
+    let (a, b, m, s) = (&channels.a[..c], &channels.b[..c], &channels.m[..c], &channels.s[..c]);
+    let (mean, rstd) = (&mean[..c], &rstd[..c]);
+    let mut block = [vec![0.0f32; c], vec![0.0; c], vec![0.0; c], vec![0.0; c]];
+    for (x, dy) in x.chunks(SUM_BLOCK * c).zip(dy.chunks_mut(SUM_BLOCK * c)) {
+        block.iter_mut().for_each(|sum| sum.fill(0.0));
+        let [dz_sum, xhat_sum, m_sum, s_sum] = &mut block;
+        let (dz_sum, xhat_sum) = (&mut dz_sum[..c], &mut xhat_sum[..c]);
+        let (m_sum, s_sum) = (&mut m_sum[..c], &mut s_sum[..c]);
+        for (x, dy) in x.chunks_exact(c).zip(dy.chunks_exact_mut(c)) {
+            for i in 0..c {
+                let (value, slope) = A::with_slope(x[i].mul_add(a[i], b[i]));
+                let through = dy[i] * s[i];
+                let dz = through * slope;
+                dz_sum[i] += dz;
+                xhat_sum[i] = dz.mul_add((x[i] - mean[i]) * rstd[i], xhat_sum[i]);
+                m_sum[i] -= through;
+                s_sum[i] = dy[i].mul_add(value - m[i], s_sum[i]);
+                dy[i] = dz;
+            }
+        }
+        let totals = [&mut sums.dz, &mut sums.dz_xhat, &mut sums.m, &mut sums.s];
+        for (total, sum) in totals.into_iter().zip(&block) {
+            total.iter_mut().zip(sum).for_each(|(total, sum)| *total += f64::from(*sum));
+        }
+    }
+}
+
+/// `dx += rstd (γ dz − mean(γ dz) − x̂ mean(γ dz x̂))`.
+struct InputRule<'a> {
+    mean: &'a [f32],
+    rstd: &'a [f32],
+    gamma: &'a [f32],
+    means: &'a (Vec<f32>, Vec<f32>),
+}
+
+#[inline(always)]
+fn add_input_gradient(x: &[f32], dz: &[f32], rule: &InputRule<'_>, dx: &mut [f32]) {
+    let c = rule.gamma.len();
+    let (mean, rstd, gamma) = (&rule.mean[..c], &rule.rstd[..c], &rule.gamma[..c]);
+    let (mean_dz, mean_dz_xhat) = (&rule.means.0[..c], &rule.means.1[..c]);
+    for ((x, dz), dx) in x.chunks_exact(c).zip(dz.chunks_exact(c)).zip(dx.chunks_exact_mut(c)) {
+        for i in 0..c {
+            let xhat = (x[i] - mean[i]) * rstd[i];
+            let inner = gamma[i].mul_add(dz[i], -mean_dz[i]) - xhat * mean_dz_xhat[i];
+            dx[i] = rstd[i].mul_add(inner, dx[i]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference;
+    use super::super::testing::{assert_close, random, same_for_any_threads};
+    use super::*;
+
+    const EPSILON: f32 = 1e-3;
+
+    struct Case {
+        n: usize,
+        pixels: usize,
+        c: usize,
+        /// `None` for batch norm.
+        groups: Option<usize>,
+    }
+
+    const CASES: [Case; 8] = [
+        Case { n: 1, pixels: 1, c: 4, groups: Some(1) },
+        Case { n: 3, pixels: 130, c: 8, groups: Some(4) },
+        Case { n: 2, pixels: 9, c: 5, groups: Some(5) },
+        Case { n: 2, pixels: 7, c: 33, groups: Some(1) },
+        Case { n: 2, pixels: 65, c: 1, groups: Some(1) },
+        Case { n: 3, pixels: 25, c: 6, groups: None },
+        Case { n: 2, pixels: 1, c: 40, groups: None },
+        Case { n: 1, pixels: 67, c: 3, groups: None },
+    ];
+
+    fn statistics(case: &Case, x: &[f32]) -> Statistics {
+        match case.groups {
+            Some(groups) => Statistics::of_groups(x, case.pixels, case.c, groups, EPSILON),
+            None => Statistics::of_batch(x, case.pixels, case.c, EPSILON).0,
+        }
+    }
+
+    /// By the definition, in double precision.
+    fn expected(case: &Case, pass: &NormPass<'_>, x: &[f32]) -> Vec<f64> {
+        let Case { n, pixels, c, groups } = *case;
+        let at = |image: usize, pixel: usize, channel: usize| (image * pixels + pixel) * c + channel;
+        let mut y = vec![0.0; x.len()];
+        for image in 0..n {
+            for channel in 0..c {
+                let places: Vec<usize> = match groups {
+                    Some(groups) => {
+                        let first = channel / (c / groups) * (c / groups);
+                        let channels = first..first + c / groups;
+                        channels.flat_map(|ch| (0..pixels).map(move |p| at(image, p, ch))).collect()
+                    }
+                    None => (0..n).flat_map(|i| (0..pixels).map(move |p| at(i, p, channel))).collect(),
+                };
+                let (mean, variance) = reference::moments(x, &places);
+                for pixel in 0..pixels {
+                    let xhat = (f64::from(x[at(image, pixel, channel)]) - mean)
+                        / (variance + f64::from(EPSILON)).sqrt();
+                    let beta = pass.beta.map_or(0.0, |beta| f64::from(beta[channel]));
+                    let z = f64::from(pass.gamma[channel]) * xhat + beta;
+                    let m = pass.proxy_mean.map_or(0.0, |m| f64::from(m[channel]));
+                    let s = pass.proxy_scale.map_or(1.0, |s| f64::from(s[channel]));
+                    y[at(image, pixel, channel)] = (reference::activate(pass.activation, z) - m) * s;
+                }
+            }
+        }
+        y
+    }
+
+    fn vectors(c: usize) -> [Vec<f32>; 4] {
+        let shifted = |seed, by: f32| random(c, seed).iter().map(|v| v * 0.5 + by).collect::<Vec<f32>>();
+        [shifted(11, 1.0), shifted(12, 0.2), shifted(13, 0.2), shifted(14, 1.5)]
+    }
+
+    #[test]
+    fn forward_equals_the_definition() {
+        for case in &CASES {
+            for activation in [Activation::Identity, Activation::Swish] {
+                let [gamma, beta, m, s] = vectors(case.c);
+                let x: Vec<f32> =
+                    random(case.n * case.pixels * case.c, 1).iter().map(|v| v * 3.0 + 1.0).collect();
+                for proxy in [false, true] {
+                    let pass = NormPass {
+                        pixels: case.pixels,
+                        activation,
+                        gamma: &gamma,
+                        beta: proxy.then_some(&beta[..]),
+                        proxy_mean: proxy.then_some(&m[..]),
+                        proxy_scale: proxy.then_some(&s[..]),
+                    };
+                    let mut y = vec![f32::NAN; x.len()];
+                    pass.forward(&x, &statistics(case, &x), &mut y);
+                    let expected: Vec<f32> = expected(case, &pass, &x).iter().map(|v| *v as f32).collect();
+                    assert_close(&format!("{}×{}×{}", case.n, case.pixels, case.c), &y, &expected, 2e-6);
+                }
+            }
+        }
+    }
+
+    /// `Σ y · dy` by the definition.
+    fn weighted_sum(case: &Case, pass: &NormPass<'_>, x: &[f32], dy: &[f32]) -> f64 {
+        expected(case, pass, x).iter().zip(dy).map(|(y, dy)| y * f64::from(*dy)).sum()
+    }
+
+    #[test]
+    fn gradients_equal_central_differences() {
+        for case in &CASES {
+            let vectors = vectors(case.c);
+            let x = random(case.n * case.pixels * case.c, 1);
+            let dy = random(x.len(), 2);
+            let at = |x: &[f32], [gamma, beta, m, s]: &[Vec<f32>; 4]| {
+                let pass = NormPass {
+                    pixels: case.pixels,
+                    activation: Activation::Swish,
+                    gamma,
+                    beta: Some(beta),
+                    proxy_mean: Some(m),
+                    proxy_scale: Some(s),
+                };
+                weighted_sum(case, &pass, x, &dy)
+            };
+            let difference = |values: &[f32], f: &dyn Fn(&[f32]) -> f64| -> Vec<f32> {
+                let moved = |i: usize, by: f32| {
+                    let mut values = values.to_vec();
+                    values[i] += by;
+                    f(&values)
+                };
+                let step = 1.0 / 512.0;
+                (0..values.len())
+                    .map(|i| ((moved(i, step) - moved(i, -step)) / (2.0 * f64::from(step))) as f32)
+                    .collect()
+            };
+            let [gamma, beta, m, s] = &vectors;
+            let pass = NormPass {
+                pixels: case.pixels,
+                activation: Activation::Swish,
+                gamma,
+                beta: Some(beta),
+                proxy_mean: Some(m),
+                proxy_scale: Some(s),
+            };
+            let before = random(x.len(), 3);
+            let mut dx = before.clone();
+            let gradients = pass.backward(&x, &statistics(case, &x), &mut dy.clone(), &mut dx);
+            let dx: Vec<f32> = dx.iter().zip(&before).map(|(after, before)| after - before).collect();
+            let name = format!("{}×{}×{} {:?}", case.n, case.pixels, case.c, case.groups);
+            // One value per statistic leaves nothing but rounding to differentiate.
+            if case.pixels * case.c * case.n > 40 || case.groups == Some(1) {
+                assert_close(&format!("dx {name}"), &dx, &difference(&x, &|x| at(x, &vectors)), 1e-3);
+            }
+            let with = |index: usize, values: &[f32]| {
+                let mut vectors = vectors.clone();
+                vectors[index] = values.to_vec();
+                at(&x, &vectors)
+            };
+            let got = [&gradients.gamma, &gradients.beta, &gradients.proxy_mean, &gradients.proxy_scale];
+            for (index, got) in got.into_iter().enumerate() {
+                let expected = difference(&vectors[index], &|values| with(index, values));
+                assert_close(&format!("vector {index} {name}"), got, &expected, 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn frozen_statistics_have_no_gradient() {
+        let moments = Moments { mean: vec![0.5, -1.0], var: vec![4.0, 0.25] };
+        let statistics = Statistics::frozen(&moments, 0.0);
+        let gamma = [2.0, 3.0];
+        let pass = NormPass {
+            pixels: 1,
+            activation: Activation::Identity,
+            gamma: &gamma,
+            beta: None,
+            proxy_mean: None,
+            proxy_scale: None,
+        };
+        let (mut y, mut dx) = ([0.0; 2], [0.0; 2]);
+        pass.forward(&[2.5, 0.0], &statistics, &mut y);
+        assert_eq!(y, [2.0, 6.0]);
+        pass.backward(&[2.5, 0.0], &statistics, &mut [1.0, 1.0], &mut dx);
+        assert_eq!(dx, [1.0, 6.0]);
+    }
+
+    #[test]
+    fn images_do_not_see_each_other_but_in_batch_norm() {
+        let (pixels, c) = (10, 8);
+        let x = random(3 * pixels * c, 1);
+        let one = &x[pixels * c..][..pixels * c];
+        for groups in [1, 4, 8] {
+            let all = Statistics::of_groups(&x, pixels, c, groups, EPSILON);
+            let alone = Statistics::of_groups(one, pixels, c, groups, EPSILON);
+            assert_eq!(all.of_image(1, c), alone.of_image(0, c));
+        }
+        let all = Statistics::of_batch(&x, pixels, c, EPSILON).0;
+        assert_ne!(all.of_image(1, c), Statistics::of_batch(one, pixels, c, EPSILON).0.of_image(0, c));
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        for groups in [Some(2), None] {
+            let case = Case { n: 9, pixels: 70, c: 12, groups };
+            let [gamma, beta, ..] = vectors(case.c);
+            let (x, dy) = (random(9 * 70 * 12, 1), random(9 * 70 * 12, 2));
+            same_for_any_threads(|| {
+                let pass = NormPass {
+                    pixels: 70,
+                    activation: Activation::Swish,
+                    gamma: &gamma,
+                    beta: Some(&beta),
+                    proxy_mean: None,
+                    proxy_scale: None,
+                };
+                let statistics = statistics(&case, &x);
+                let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+                pass.forward(&x, &statistics, &mut y);
+                let gradients = pass.backward(&x, &statistics, &mut dy.clone(), &mut dx);
+                [y, dx, gradients.gamma, gradients.beta].concat()
+            });
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The moments of proxy-normalized activations (Labatie et al. 2021; Masters et al. 2021).
+//!
+//! Each channel has a Gaussian proxy `ỹ ~ N(shift, (1 + scale)²)` of its normalized values. Its activation
+//! `φ(γ ỹ + β)` has a mean `m` and a variance `v`, by which the real activations are normalized:
+//! `(φ(z) − m) / √(v + ε)`. The expectation is taken over 200 fixed quantiles, as in the papers' code, and
+//! the biased variance over the same; both are functions of the four parameters alone, so gradients flow
+//! through them.
+
+use std::sync::LazyLock;
+
+use super::activation::{Activate, Activation, Identity, Swish};
+use super::simd::dispatch;
+
+/// Number of quantiles. Midpoints underestimate the variance (about 1 % at 200), so it is part of the
+/// definition.
+pub const QUANTILES: usize = 200;
+
+/// Parameters of the proxies, `(c)` each.
+#[derive(Debug, Clone, Copy)]
+pub struct ProxyVectors<'a> {
+    /// Gain γ of the norm.
+    pub gamma: &'a [f32],
+    /// Shift β of the norm.
+    pub beta: &'a [f32],
+    /// The proxy's mean.
+    pub shift: &'a [f32],
+    /// What the proxy's deviation has over 1.
+    pub scale: &'a [f32],
+}
+
+/// Gradients of the parameters, `(c)` each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProxyGradients {
+    /// Of γ.
+    pub gamma: Vec<f32>,
+    /// Of β.
+    pub beta: Vec<f32>,
+    /// Of the proxy's mean.
+    pub shift: Vec<f32>,
+    /// Of the proxy's deviation.
+    pub scale: Vec<f32>,
+}
+
+/// Midpoint quantiles of N(0, 1): `Φ⁻¹((i + ½) / 200)`.
+static NORMAL_QUANTILES: LazyLock<Vec<f32>> = LazyLock::new(|| {
+    (0..QUANTILES).map(|i| normal_quantile((i as f64 + 0.5) / QUANTILES as f64) as f32).collect()
+});
+
+/// `Φ⁻¹(p)` by Newton's method on Φ; converges from 0 for every `p` that far from 0 and 1.
+fn normal_quantile(p: f64) -> f64 {
+    use std::f64::consts::{PI, SQRT_2};
+    let mut z = 0.0f64;
+    for _ in 0..60 {
+        let cdf = 0.5 * libm::erfc(-z / SQRT_2);
+        let density = (-0.5 * z * z).exp() / (2.0 * PI).sqrt();
+        // Limited steps keep the tails, where Φ is flat, from being overshot.
+        z -= ((cdf - p) / density).clamp(-0.5, 0.5);
+    }
+    z
+}
+
+/// `(m, 1 / √(v + ε))`, `(c)` each.
+pub fn proxy_moments(proxy: ProxyVectors<'_>, activation: Activation, epsilon: f32) -> (Vec<f32>, Vec<f32>) {
+    dispatch(
+        #[inline(always)]
+        || match activation {
+            Activation::Identity => moments::<Identity>(proxy, epsilon),
+            Activation::Swish => moments::<Swish>(proxy, epsilon),
+        },
+    )
+}
+
+#[inline(always)]
+fn moments<A: Activate>(proxy: ProxyVectors<'_>, epsilon: f32) -> (Vec<f32>, Vec<f32>) {
+    let c = proxy.gamma.len();
+    let per_quantile = 1.0 / QUANTILES as f32;
+    let mut mean = vec![0.0; c];
+    for q in NORMAL_QUANTILES.iter() {
+        for i in 0..c {
+            mean[i] += A::value(z(proxy, i, *q));
+        }
+    }
+    mean.iter_mut().for_each(|sum| *sum *= per_quantile);
+    let mut rstd = vec![0.0; c];
+    for q in NORMAL_QUANTILES.iter() {
+        for i in 0..c {
+            let centred = A::value(z(proxy, i, *q)) - mean[i];
+            rstd[i] += centred * centred;
+        }
+    }
+    rstd.iter_mut().for_each(|sum| *sum = 1.0 / sum.mul_add(per_quantile, epsilon).sqrt());
+    (mean, rstd)
+}
+
+#[inline(always)]
+fn z(proxy: ProxyVectors<'_>, i: usize, q: f32) -> f32 {
+    proxy.gamma[i].mul_add(q.mul_add(1.0 + proxy.scale[i], proxy.shift[i]), proxy.beta[i])
+}
+
+/// The gradients that `d_mean` and `d_rstd` give the parameters.
+pub fn proxy_moments_backward(
+    proxy: ProxyVectors<'_>,
+    activation: Activation,
+    epsilon: f32,
+    d_mean: &[f32],
+    d_rstd: &[f32],
+) -> ProxyGradients {
+    dispatch(
+        #[inline(always)]
+        || match activation {
+            Activation::Identity => backward::<Identity>(proxy, epsilon, d_mean, d_rstd),
+            Activation::Swish => backward::<Swish>(proxy, epsilon, d_mean, d_rstd),
+        },
+    )
+}
+
+#[inline(always)]
+fn backward<A: Activate>(
+    proxy: ProxyVectors<'_>,
+    epsilon: f32,
+    d_mean: &[f32],
+    d_rstd: &[f32],
+) -> ProxyGradients {
+    let c = proxy.gamma.len();
+    let (mean, rstd) = moments::<A>(proxy, epsilon);
+    let per_quantile = 1.0 / QUANTILES as f32;
+    let zeros = || vec![0.0f32; c];
+    let mut d = ProxyGradients { gamma: zeros(), beta: zeros(), shift: zeros(), scale: zeros() };
+    // d(v + ε)^−½ / dv = −½ rstd³
+    let d_var: Vec<f32> = d_rstd.iter().zip(&rstd).map(|(d, rstd)| -0.5 * d * rstd * rstd * rstd).collect();
+    for q in NORMAL_QUANTILES.iter() {
+        for i in 0..c {
+            let (value, slope) = A::with_slope(z(proxy, i, *q));
+            let d_value = (2.0 * d_var[i]).mul_add(value - mean[i], d_mean[i]) * per_quantile;
+            let dz = d_value * slope;
+            d.gamma[i] = dz.mul_add(q.mul_add(1.0 + proxy.scale[i], proxy.shift[i]), d.gamma[i]);
+            d.beta[i] += dz;
+            d.shift[i] = dz.mul_add(proxy.gamma[i], d.shift[i]);
+            d.scale[i] = (dz * proxy.gamma[i]).mul_add(*q, d.scale[i]);
+        }
+    }
+    d
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_close, random};
+    use super::*;
+
+    const EPSILON: f32 = 0.03;
+
+    #[test]
+    fn quantiles_are_the_normal_distributions() {
+        // scipy.stats.norm.ppf at 0.0025, 0.5025 and 0.9975.
+        let q = &NORMAL_QUANTILES;
+        for (i, expected) in [(0, -2.807_033_8), (100, 0.006_266_6), (199, 2.807_033_8)] {
+            assert!((q[i] - expected).abs() < 2e-6, "{i}: {}", q[i]);
+        }
+    }
+
+    #[test]
+    fn moments_are_the_papers() {
+        let swish = |gamma: f32, beta: f32, shift: f32, scale: f32| {
+            let proxy = ProxyVectors { gamma: &[gamma], beta: &[beta], shift: &[shift], scale: &[scale] };
+            let (mean, rstd) = proxy_moments(proxy, Activation::Swish, EPSILON);
+            (mean[0], rstd[0])
+        };
+        let near = |got: (f32, f32), expected: (f32, f32)| {
+            assert!((got.0 - expected.0).abs() < 1e-6 && (got.1 - expected.1).abs() < 2e-6, "{got:?}");
+        };
+        near(swish(1.0, 0.0, 0.0, 0.0), (0.206_048_4, 1.714_976_7));
+        near(swish(1.2, 0.5, 0.1, -0.2), (0.569_856, 1.355_692));
+    }
+
+    #[test]
+    fn a_dead_channel_is_scaled_by_no_more_than_epsilon_allows() {
+        let proxy = ProxyVectors { gamma: &[0.0], beta: &[0.3], shift: &[0.0], scale: &[0.0] };
+        let (_, rstd) = proxy_moments(proxy, Activation::Swish, EPSILON);
+        assert!((rstd[0] - 5.773_503).abs() < 1e-4);
+    }
+
+    #[test]
+    fn gradients_equal_central_differences() {
+        let c = 5;
+        let vectors: [Vec<f32>; 4] = [
+            random(c, 1).iter().map(|v| 1.0 + 0.5 * v).collect(),
+            random(c, 2),
+            random(c, 3),
+            random(c, 4).iter().map(|v| 0.4 * v).collect(),
+        ];
+        let (d_mean, d_rstd) = (random(c, 5), random(c, 6));
+        // In double precision, so that the step can be small.
+        let objective = |[gamma, beta, shift, scale]: &[Vec<f64>; 4]| -> f64 {
+            let channel = |i: usize| {
+                let values: Vec<f64> = NORMAL_QUANTILES
+                    .iter()
+                    .map(|q| gamma[i] * (f64::from(*q) * (1.0 + scale[i]) + shift[i]) + beta[i])
+                    .map(|z| z / (1.0 + (-z).exp()))
+                    .collect();
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                let var = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
+                mean * f64::from(d_mean[i]) + f64::from(d_rstd[i]) / (var + f64::from(EPSILON)).sqrt()
+            };
+            (0..c).map(channel).sum()
+        };
+        let double = vectors.clone().map(|v| v.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>());
+        let [gamma, beta, shift, scale] = &vectors;
+        let proxy = ProxyVectors { gamma, beta, shift, scale };
+        let got = proxy_moments_backward(proxy, Activation::Swish, EPSILON, &d_mean, &d_rstd);
+        for (index, got) in [&got.gamma, &got.beta, &got.shift, &got.scale].into_iter().enumerate() {
+            let expected: Vec<f32> = (0..c)
+                .map(|i| {
+                    let moved = |by: f64| {
+                        let mut vectors = double.clone();
+                        vectors[index][i] += by;
+                        objective(&vectors)
+                    };
+                    ((moved(1e-5) - moved(-1e-5)) / 2e-5) as f32
+                })
+                .collect();
+            assert_close(&format!("vector {index}"), got, &expected, 1e-5);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Squeeze-excite (Hu et al. 2018): each channel of an image is scaled by a gate made of all its channels'
+//! means, `gate = σ(swish(mean W₁ + b₁) W₂ + b₂)`; a delayed proxy scale `s` rides on it.
+
+use super::activation::{Activate, Swish, sigmoid};
+use super::gemm::{add_product_nt, add_product_tn, product};
+use super::pool;
+use super::simd::dispatch;
+use super::threads::{for_chunks, map_parts};
+
+/// Sizes of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateShape {
+    /// Images.
+    pub n: usize,
+    /// Pixels of an image.
+    pub pixels: usize,
+    /// Channels.
+    pub c: usize,
+    /// Channels between the two layers.
+    pub c_hidden: usize,
+}
+
+/// Weights of a gate.
+#[derive(Debug, Clone, Copy)]
+pub struct GateWeights<'a> {
+    /// `W₁ (c, c_hidden)`.
+    pub reduce_weight: &'a [f32],
+    /// `b₁ (c_hidden)`.
+    pub reduce_bias: &'a [f32],
+    /// `W₂ (c_hidden, c)`.
+    pub expand_weight: &'a [f32],
+    /// `b₂ (c)`.
+    pub expand_bias: &'a [f32],
+    /// `s (c)`, if there is one.
+    pub channel_scale: Option<&'a [f32]>,
+}
+
+/// Gradients of the weights, shaped as they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GateGradients {
+    /// Of `W₁`.
+    pub reduce_weight: Vec<f32>,
+    /// Of `b₁`.
+    pub reduce_bias: Vec<f32>,
+    /// Of `W₂`.
+    pub expand_weight: Vec<f32>,
+    /// Of `b₂`.
+    pub expand_bias: Vec<f32>,
+    /// Of `s`; zeros if there is none.
+    pub channel_scale: Vec<f32>,
+}
+
+/// What the way back needs of a gate: the means `(n, c)`, the hidden layer before its activation
+/// `(n, c_hidden)`, and the gate `(n, c)`.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    shape: GateShape,
+    means: Vec<f32>,
+    hidden: Vec<f32>,
+    gate: Vec<f32>,
+}
+
+fn add_bias(rows: &mut [f32], bias: &[f32]) {
+    for row in rows.chunks_exact_mut(bias.len()) {
+        row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+    }
+}
+
+/// Sums over rows, in order.
+fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
+    rows.chunks_exact(columns).fold(vec![0.0; columns], |mut sum, row| {
+        sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        sum
+    })
+}
+
+impl Gate {
+    /// `y = x · gate · s`, both `(n, pixels, c)`.
+    pub fn forward(shape: GateShape, weights: GateWeights<'_>, x: &[f32], y: &mut [f32]) -> Self {
+        let GateShape { n, pixels, c, c_hidden } = shape;
+        let mut means = vec![0.0; n * c];
+        pool::average(x, pixels, c, &mut means);
+        let mut hidden = vec![0.0; n * c_hidden];
+        product(&mut hidden, &means, weights.reduce_weight, n, c, c_hidden);
+        add_bias(&mut hidden, weights.reduce_bias);
+        let active: Vec<f32> = hidden.iter().map(|z| Swish::value(*z)).collect();
+        let mut gate = vec![0.0; n * c];
+        product(&mut gate, &active, weights.expand_weight, n, c_hidden, c);
+        add_bias(&mut gate, weights.expand_bias);
+        gate.iter_mut().for_each(|z| *z = sigmoid(*z));
+        let this = Self { shape, means, hidden, gate };
+        for_chunks(y, pixels * c, |image, y| {
+            let factor = this.factor(image, weights);
+            let x = &x[image * pixels * c..][..pixels * c];
+            dispatch(
+                #[inline(always)]
+                || scale_pixels(x, &factor, y),
+            );
+        });
+        this
+    }
+
+    /// `gate · s` of an image.
+    fn factor(&self, image: usize, weights: GateWeights<'_>) -> Vec<f32> {
+        let gate = &self.gate[image * self.shape.c..][..self.shape.c];
+        match weights.channel_scale {
+            Some(scale) => gate.iter().zip(scale).map(|(gate, scale)| gate * scale).collect(),
+            None => gate.to_vec(),
+        }
+    }
+
+    /// Adds to `dx` the gradient of `x`, and returns those of the weights.
+    pub fn backward(&self, weights: GateWeights<'_>, x: &[f32], dy: &[f32], dx: &mut [f32]) -> GateGradients {
+        let GateShape { n, pixels, c, c_hidden } = self.shape;
+        // Gradient of gate · s, then of the layer below the sigmoid.
+        let d_factor = map_parts(n, |image| {
+            let at = image * pixels * c..(image + 1) * pixels * c;
+            dispatch(
+                #[inline(always)]
+                || product_sums(&x[at.clone()], &dy[at.clone()], c),
+            )
+        })
+        .concat();
+        let mut d_scale = vec![0.0; c];
+        let mut d_gate = vec![0.0; n * c];
+        for at in 0..n * c {
+            let (channel, gate) = (at % c, self.gate[at]);
+            d_scale[channel] += d_factor[at] * gate;
+            let scale = weights.channel_scale.map_or(1.0, |scale| scale[channel]);
+            d_gate[at] = d_factor[at] * scale * gate * (1.0 - gate);
+        }
+        let (active, slope): (Vec<f32>, Vec<f32>) = self.hidden.iter().map(|z| Swish::with_slope(*z)).unzip();
+        let mut expand_weight = vec![0.0; c_hidden * c];
+        add_product_tn(&mut expand_weight, &active, &d_gate, n, c_hidden, c);
+        let mut d_hidden = vec![0.0; n * c_hidden];
+        add_product_nt(&mut d_hidden, &d_gate, weights.expand_weight, n, c, c_hidden);
+        d_hidden.iter_mut().zip(&slope).for_each(|(d, slope)| *d *= slope);
+        let mut reduce_weight = vec![0.0; c * c_hidden];
+        add_product_tn(&mut reduce_weight, &self.means, &d_hidden, n, c, c_hidden);
+        let mut d_means = vec![0.0; n * c];
+        add_product_nt(&mut d_means, &d_hidden, weights.reduce_weight, n, c_hidden, c);
+        for_chunks(dx, pixels * c, |image, dx| {
+            let factor = self.factor(image, weights);
+            let share: Vec<f32> = d_means[image * c..][..c].iter().map(|d| d / pixels as f32).collect();
+            let dy = &dy[image * pixels * c..][..pixels * c];
+            dispatch(
+                #[inline(always)]
+                || add_scaled(dy, &factor, &share, dx),
+            );
+        });
+        GateGradients {
+            reduce_weight,
+            reduce_bias: column_sums(&d_hidden, c_hidden),
+            expand_weight,
+            expand_bias: column_sums(&d_gate, c),
+            channel_scale: if weights.channel_scale.is_some() { d_scale } else { vec![0.0; c] },
+        }
+    }
+}
+
+#[inline(always)]
+fn scale_pixels(x: &[f32], factor: &[f32], y: &mut [f32]) {
+    let c = factor.len();
+    for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
+        for i in 0..c {
+            y[i] = x[i] * factor[i];
+        }
+    }
+}
+
+/// `Σ x · dy` over pixels; in single precision over blocks of 64, in double over those.
+#[inline(always)]
+fn product_sums(x: &[f32], dy: &[f32], c: usize) -> Vec<f32> {
+    let mut totals = vec![0.0f64; c];
+    let mut sums = vec![0.0f32; c];
+    for (x, dy) in x.chunks(64 * c).zip(dy.chunks(64 * c)) {
+        sums.fill(0.0);
+        for (x, dy) in x.chunks_exact(c).zip(dy.chunks_exact(c)) {
+            for i in 0..c {
+                sums[i] = x[i].mul_add(dy[i], sums[i]);
+            }
+        }
+        totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
+    }
+    totals.iter().map(|total| *total as f32).collect()
+}
+
+#[inline(always)]
+fn add_scaled(dy: &[f32], factor: &[f32], share: &[f32], dx: &mut [f32]) {
+    let c = factor.len();
+    let share = &share[..c];
+    for (dy, dx) in dy.chunks_exact(c).zip(dx.chunks_exact_mut(c)) {
+        for i in 0..c {
+            dx[i] += dy[i].mul_add(factor[i], share[i]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_close, random, same_for_any_threads};
+    use super::*;
+
+    /// Weights, then the scale: `[W₁, b₁, W₂, b₂, s]`.
+    fn vectors(shape: GateShape) -> [Vec<f32>; 5] {
+        let GateShape { c, c_hidden, .. } = shape;
+        [
+            random(c * c_hidden, 1),
+            random(c_hidden, 2),
+            random(c_hidden * c, 3),
+            random(c, 4),
+            random(c, 5).iter().map(|v| 1.0 + 0.5 * v).collect(),
+        ]
+    }
+
+    fn weights(vectors: &[Vec<f32>; 5]) -> GateWeights<'_> {
+        let [reduce_weight, reduce_bias, expand_weight, expand_bias, scale] = vectors;
+        GateWeights { reduce_weight, reduce_bias, expand_weight, expand_bias, channel_scale: Some(scale) }
+    }
+
+    /// `Σ y · dy` by the definition in double precision.
+    fn weighted_sum(shape: GateShape, [w1, b1, w2, b2, s]: &[Vec<f32>; 5], x: &[f32], dy: &[f32]) -> f64 {
+        let GateShape { n, pixels, c, c_hidden } = shape;
+        let mut sum = 0.0;
+        for image in 0..n {
+            let at = |pixel: usize, channel: usize| (image * pixels + pixel) * c + channel;
+            let mean = |channel: usize| {
+                (0..pixels).map(|p| f64::from(x[at(p, channel)])).sum::<f64>() / pixels as f64
+            };
+            let hidden: Vec<f64> = (0..c_hidden)
+                .map(|h| {
+                    let z = f64::from(b1[h])
+                        + (0..c).map(|i| mean(i) * f64::from(w1[i * c_hidden + h])).sum::<f64>();
+                    z / (1.0 + (-z).exp())
+                })
+                .collect();
+            for channel in 0..c {
+                let z = f64::from(b2[channel])
+                    + (0..c_hidden).map(|h| hidden[h] * f64::from(w2[h * c + channel])).sum::<f64>();
+                let gate = f64::from(s[channel]) / (1.0 + (-z).exp());
+                for pixel in 0..pixels {
+                    sum += f64::from(x[at(pixel, channel)]) * gate * f64::from(dy[at(pixel, channel)]);
+                }
+            }
+        }
+        sum
+    }
+
+    const SHAPES: [GateShape; 3] = [
+        GateShape { n: 1, pixels: 1, c: 1, c_hidden: 1 },
+        GateShape { n: 2, pixels: 6, c: 5, c_hidden: 2 },
+        GateShape { n: 3, pixels: 70, c: 9, c_hidden: 3 },
+    ];
+
+    #[test]
+    fn forward_and_gradients_equal_the_definition() {
+        for shape in SHAPES {
+            let vectors = vectors(shape);
+            let x = random(shape.n * shape.pixels * shape.c, 6);
+            let dy = random(x.len(), 7);
+            let mut y = vec![f32::NAN; x.len()];
+            let gate = Gate::forward(shape, weights(&vectors), &x, &mut y);
+            let got: f64 = y.iter().zip(&dy).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum();
+            assert!((got - weighted_sum(shape, &vectors, &x, &dy)).abs() < 1e-5, "{shape:?}");
+
+            let before = random(x.len(), 8);
+            let mut dx = before.clone();
+            let gradients = gate.backward(weights(&vectors), &x, &dy, &mut dx);
+            let dx: Vec<f32> = dx.iter().zip(&before).map(|(after, before)| after - before).collect();
+            let step = 1.0 / 256.0;
+            let difference = |values: &[f32], f: &dyn Fn(&[f32]) -> f64| -> Vec<f32> {
+                let moved = |i: usize, by: f32| {
+                    let mut values = values.to_vec();
+                    values[i] += by;
+                    f(&values)
+                };
+                (0..values.len())
+                    .map(|i| ((moved(i, step) - moved(i, -step)) / (2.0 * f64::from(step))) as f32)
+                    .collect()
+            };
+            let expected = difference(&x, &|x| weighted_sum(shape, &vectors, x, &dy));
+            assert_close(&format!("dx {shape:?}"), &dx, &expected, 1e-4);
+            let got = [
+                &gradients.reduce_weight,
+                &gradients.reduce_bias,
+                &gradients.expand_weight,
+                &gradients.expand_bias,
+                &gradients.channel_scale,
+            ];
+            for (index, got) in got.into_iter().enumerate() {
+                let expected = difference(&vectors[index], &|values| {
+                    let mut vectors = vectors.clone();
+                    vectors[index] = values.to_vec();
+                    weighted_sum(shape, &vectors, &x, &dy)
+                });
+                assert_close(&format!("vector {index} {shape:?}"), got, &expected, 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let shape = GateShape { n: 7, pixels: 66, c: 24, c_hidden: 4 };
+        let vectors = vectors(shape);
+        let (x, dy) = (random(7 * 66 * 24, 1), random(7 * 66 * 24, 2));
+        same_for_any_threads(|| {
+            let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            let gate = Gate::forward(shape, weights(&vectors), &x, &mut y);
+            let d = gate.backward(weights(&vectors), &x, &dy, &mut dx);
+            [y, dx, d.reduce_weight, d.expand_weight, d.channel_scale].concat()
+        });
+    }
+}
