@@ -2,5 +2,7 @@
 
 pub mod arch;
 pub mod kernels;
+pub mod model;
+pub mod ops;
 pub mod protocol;
 pub mod sweep;

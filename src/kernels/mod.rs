@@ -14,6 +14,7 @@ mod gemm;
 mod geometry;
 mod grouped;
 mod norm;
+mod optimizer;
 mod pool;
 mod proxy_norm;
 mod simd;
@@ -28,6 +29,7 @@ pub(crate) mod testing;
 pub use activation::{Activation, sigmoid, swish};
 pub use geometry::{ConvGeometry, Padding};
 pub use norm::{AffineGradients, Moments, NormPass, Statistics};
+pub use optimizer::{Adam, RmsProp, Sgd, blend};
 pub use proxy_norm::{ProxyGradients, ProxyVectors, QUANTILES, proxy_moments, proxy_moments_backward};
 pub use squeeze_excite::{Gate, GateGradients, GateShape, GateWeights};
 

@@ -89,8 +89,10 @@ impl EfficientNet {
         let fan_out = STEM_KERNEL * STEM_KERNEL * c_stem;
         let value = init.he_normal("stem.weight", shape.iter().product(), fan_out);
         let weight = parameters.add("stem.weight".to_owned(), &shape, Role::Weight, value);
-        let stem =
-            ConvNorm { weight, norm: NormLayer::new(&mut parameters, "stem.norm", c_stem, norm, After::Swish) };
+        let stem = ConvNorm {
+            weight,
+            norm: NormLayer::new(&mut parameters, "stem.norm", c_stem, norm, After::Swish),
+        };
         let stem_shape = ConvShape {
             kernel: STEM_KERNEL,
             stride: network.stem.stride,
@@ -113,14 +115,14 @@ impl EfficientNet {
         let top =
             ConvNorm { weight, norm: NormLayer::new(&mut parameters, "top.norm", head.c_top, norm, after) };
         let value = init.glorot_uniform("classifier.weight", head.c_top, head.classes);
-        let classifier_weight = parameters.add(
-            "classifier.weight".to_owned(),
-            &[head.c_top, head.classes],
+        let classifier_weight =
+            parameters.add("classifier.weight".to_owned(), &[head.c_top, head.classes], Role::Weight, value);
+        let classifier_bias = parameters.add(
+            "classifier.bias".to_owned(),
+            &[head.classes],
             Role::Weight,
-            value,
+            vec![0.0; head.classes],
         );
-        let classifier_bias =
-            parameters.add("classifier.bias".to_owned(), &[head.classes], Role::Weight, vec![0.0; head.classes]);
         let network = Self {
             stem,
             stem_shape,
@@ -159,7 +161,12 @@ impl EfficientNet {
     }
 
     /// Logits `(n, classes)` of what [`Self::before`] made.
-    pub fn after<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, cut: Cut, pass: &mut Pass<'_>) -> Matrix<T> {
+    pub fn after<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        x: Image<T>,
+        cut: Cut,
+        pass: &mut Pass<'_>,
+    ) -> Matrix<T> {
         let mut x = x;
         if cut == Cut::Nothing {
             x = self.stem(x, pass);
@@ -179,7 +186,7 @@ impl EfficientNet {
     }
 
     fn stem<T: Tape<f32, Cpu> + 'static>(&self, images: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
-        let x = ops::conv(images, pass.parameters.tensor(self.stem.weight), self.stem_shape);
+        let x = ops::image_conv(images, pass.parameters.tensor(self.stem.weight), self.stem_shape);
         self.stem.norm.forward(x, pass).0
     }
 

@@ -23,7 +23,12 @@ impl Initializer {
     pub(super) fn he_normal(self, name: &str, count: usize, fan: usize) -> Vec<f32> {
         let std = (2.0 / fan as f32).sqrt();
         let mut stream = self.stream(name);
-        (0..count).map(|_| { let z: f32 = StandardNormal.sample(&mut stream); z * std }).collect()
+        (0..count)
+            .map(|_| {
+                let z: f32 = StandardNormal.sample(&mut stream);
+                z * std
+            })
+            .collect()
     }
 
     /// A `(c_in, c_out)` matrix uniform in `±√(6 / (c_in + c_out))`.

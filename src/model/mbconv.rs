@@ -52,9 +52,8 @@ impl MBConv {
             let norm = NormLayer::new(parameters, &format!("{name}.{part}.norm"), c_out, norm, after);
             ConvNorm { weight, norm }
         };
-        let expand = block
-            .expands
-            .then(|| pointwise(parameters, "expand", block.c_in, block.c_mid, After::Swish));
+        let expand =
+            block.expands.then(|| pointwise(parameters, "expand", block.c_in, block.c_mid, After::Swish));
         let weight_name = format!("{name}.spatial.weight");
         let shape = [block.kernel, block.kernel, block.c_mid / block.groups, block.c_mid];
         let fan_in = shape[..3].iter().product();
@@ -65,8 +64,10 @@ impl MBConv {
             Some(_) if recipe.delays_proxy_scale => After::SwishScaleDelayed,
             _ => After::Swish,
         };
-        let spatial =
-            ConvNorm { weight, norm: NormLayer::new(parameters, &format!("{name}.spatial.norm"), block.c_mid, norm, after) };
+        let spatial = ConvNorm {
+            weight,
+            norm: NormLayer::new(parameters, &format!("{name}.spatial.norm"), block.c_mid, norm, after),
+        };
         let squeeze_excite = block.squeeze_excite.map(|se| {
             SqueezeExciteLayer::new(parameters, init, &format!("{name}.se"), block.c_mid, se.c_hidden)
         });

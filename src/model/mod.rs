@@ -18,6 +18,9 @@ mod pass;
 mod squeeze_excite;
 mod weights;
 
+#[cfg(test)]
+mod tests;
+
 pub use efficientnet::{Cut, EfficientNet, Recipe};
 pub use parameters::{Parameter, ParameterId, Parameters, Role};
 pub use pass::{Pass, Training};

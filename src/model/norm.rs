@@ -84,8 +84,7 @@ impl NormLayer {
             beta: self.beta.map(|beta| parameters.tensor(beta)),
         };
         let epsilon = self.recipe.epsilon;
-        let activation =
-            if self.after == After::Nothing { Activation::Identity } else { Activation::Swish };
+        let activation = if self.after == After::Nothing { Activation::Identity } else { Activation::Swish };
         match (self.recipe.norm.groups(self.channels), self.running) {
             (Some(groups), _) => {
                 let (x, proxy) = self.proxy_moments(x, parameters);

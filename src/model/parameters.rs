@@ -1,5 +1,6 @@
 //! A network's numbers: one named list.
 
+use dfdx::shapes::HasShape;
 use dfdx::tensor::{Cpu, TensorFromVec};
 
 use crate::ops::{Vector, view};
@@ -57,7 +58,8 @@ impl Parameters {
     /// Appends a parameter.
     pub(super) fn add(&mut self, name: String, shape: &[usize], role: Role, value: Vec<f32>) -> ParameterId {
         assert_eq!(shape.iter().product::<usize>(), value.len(), "{name} has a value of its shape");
-        let value = self.device.tensor_from_vec(value.clone(), (value.len(),));
+        let length = value.len();
+        let value = self.device.tensor_from_vec(value, (length,));
         self.list.push(Parameter { name, shape: shape.to_vec(), role, value });
         ParameterId(self.list.len() - 1)
     }
@@ -108,5 +110,3 @@ impl Parameters {
         self.list.iter().filter(|p| p.role.is_trained()).map(|p| p.value.shape().0).sum()
     }
 }
-
-use dfdx::shapes::HasShape;

@@ -1,6 +1,6 @@
 //! One pass through a network: with which numbers, and whether for training.
 
-use rand::{Rng, RngExt};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::parameters::{ParameterId, Parameters};
@@ -53,7 +53,13 @@ impl Training {
         (0..count).map(|_| if self.stream.random::<f64>() < rate { 0.0 } else { kept }).collect()
     }
 
-    pub(super) fn observe(&mut self, mean: ParameterId, variance: ParameterId, moments: Moments, count: usize) {
+    pub(super) fn observe(
+        &mut self,
+        mean: ParameterId,
+        variance: ParameterId,
+        moments: Moments,
+        count: usize,
+    ) {
         self.observed.push(Observed { mean, variance, moments, count });
     }
 

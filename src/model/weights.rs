@@ -49,10 +49,13 @@ impl Parameters {
     pub fn to_safetensors(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
         let bytes: Vec<Vec<u8>> = self
             .iter()
-            .map(|(_, parameter)| view(&parameter.value).iter().flat_map(|value| value.to_le_bytes()).collect())
+            .map(|(_, parameter)| {
+                view(&parameter.value).iter().flat_map(|value| value.to_le_bytes()).collect()
+            })
             .collect();
         let tensors = self.iter().zip(&bytes).map(|((_, parameter), bytes)| {
-            TensorView::new(Dtype::F32, parameter.shape.clone(), bytes).map(|tensor| (&parameter.name, tensor))
+            TensorView::new(Dtype::F32, parameter.shape.clone(), bytes)
+                .map(|tensor| (&parameter.name, tensor))
         });
         let tensors = tensors.collect::<Result<Vec<_>, _>>()?;
         safetensors::serialize(tensors, None::<HashMap<String, String>>)
@@ -63,8 +66,8 @@ impl Parameters {
     /// # Errors
     /// If the file cannot be read, is damaged, or lacks a tensor of the right shape.
     pub fn load_safetensors(&mut self, path: &Path) -> Result<(), WeightsError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
         let mut values = Vec::with_capacity(self.len());

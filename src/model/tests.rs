@@ -1,0 +1,184 @@
+use dfdx::losses::cross_entropy_with_logits_loss;
+use dfdx::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::arch::{ChannelRounding, Cost, Expansion, Network, NetworkSpec, Norm, Padding, Preset};
+use crate::kernels::testing::{assert_close, random};
+use crate::ops::{Image, image, matrix, view, view_mut};
+
+const CLASSES: usize = 5;
+
+fn network(group_size: usize) -> Network {
+    let (stem_stride, stage_strides) = Preset::Nano.strides();
+    Network::resolve(&NetworkSpec {
+        width: 0.25,
+        depth: 0.3,
+        group_size,
+        expansion: Expansion { ratio: 4.0, rounding: ChannelRounding::Exact },
+        stem_stride,
+        stage_strides,
+        squeeze_excite: true,
+        classes: CLASSES,
+        padding: Padding::Same,
+    })
+    .unwrap()
+}
+
+fn recipe(norm: Norm) -> Recipe {
+    Recipe {
+        norm,
+        norm_epsilon: 1e-3,
+        proxy_epsilon: 0.03,
+        delays_proxy_scale: true,
+        dropout: 0.0,
+        stochastic_depth: 0.0,
+        padding: Padding::Same,
+    }
+}
+
+fn norms() -> impl Iterator<Item = Norm> {
+    Norm::NAMES.iter().map(|name| Norm::from_name(name).unwrap())
+}
+
+/// Parameters away from their special starting values, so that every gradient matters.
+fn stirred(parameters: &mut Parameters) {
+    for (index, (_, parameter)) in parameters.iter_mut().enumerate() {
+        let scale = if parameter.role == Role::Weight { 0.02 } else { 0.1 };
+        let noise = random(parameter.value.shape().0, index as u64);
+        view_mut(&mut parameter.value)
+            .iter_mut()
+            .zip(noise)
+            .for_each(|(value, noise)| *value += scale * noise);
+    }
+}
+
+/// Odd, and large enough that the last feature map is no handful of pixels.
+const SIDE: usize = 33;
+
+fn images(n: usize) -> Image {
+    image(random(n * SIDE * SIDE * 3, 77), (n, SIDE, SIDE, 3))
+}
+
+#[test]
+fn the_network_has_the_parameters_that_were_counted() {
+    for norm in norms() {
+        for group_size in [1, 4] {
+            let network = network(group_size);
+            let (_, parameters) = EfficientNet::new(&network, &recipe(norm), 1);
+            assert_eq!(
+                parameters.trained_count() as u64,
+                Cost::of(&network, norm, 32).parameters(),
+                "{norm}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_equal_the_slope_along_a_random_direction() {
+    for norm in norms() {
+        for delays_proxy_scale in [true, false] {
+            let recipe = Recipe { delays_proxy_scale, ..recipe(norm) };
+            let (network, mut parameters) = EfficientNet::new(&network(4), &recipe, 1);
+            stirred(&mut parameters);
+            let targets =
+                matrix((0..3 * CLASSES).map(|i| if i % 4 == 0 { 0.5 } else { 0.1 }).collect(), (3, CLASSES));
+            let loss = |parameters: &Parameters| {
+                let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
+                let mut pass = Pass::training(parameters, &mut training);
+                let logits = network.forward(images(3), &mut pass);
+                f64::from(cross_entropy_with_logits_loss(logits, targets.clone()).array())
+            };
+            let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
+            let mut pass = Pass::training(&parameters, &mut training);
+            let logits = network.forward(images(3).leaky_traced(), &mut pass);
+            let mut grads = cross_entropy_with_logits_loss(logits, targets.clone()).backward();
+
+            // Along the gradient itself the slope is its norm, far above the rounding of single precision.
+            let mut directions = Vec::new();
+            let mut slope = 0.0;
+            for (_, parameter) in parameters.iter().filter(|(_, parameter)| parameter.role.is_trained()) {
+                let gradient: &Vec<f32> = grads.get_or_alloc_mut(&parameter.value).unwrap();
+                slope += gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
+                directions.push(gradient.clone());
+            }
+            let step = 3e-4 / slope.sqrt();
+            let moved = |by: f64| {
+                let mut parameters = parameters.clone();
+                let trained = parameters.iter_mut().filter(|(_, parameter)| parameter.role.is_trained());
+                for ((_, parameter), direction) in trained.zip(&directions) {
+                    let values = view_mut(&mut parameter.value).iter_mut().zip(direction);
+                    values.for_each(|(value, d)| *value += (by * f64::from(*d)) as f32);
+                }
+                loss(&parameters)
+            };
+            let measured = (moved(step) - moved(-step)) / (2.0 * step);
+            let error = (measured / slope - 1.0).abs();
+            assert!(error < 0.01, "{norm}: slope {measured}, by the gradient {slope}");
+        }
+    }
+}
+
+#[test]
+fn only_batch_norm_sees_the_other_images() {
+    for norm in norms() {
+        let (network, mut parameters) = EfficientNet::new(&network(1), &recipe(norm), 1);
+        stirred(&mut parameters);
+        let logits = |images: Image| {
+            let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
+            let logits = network.forward(images, &mut Pass::training(&parameters, &mut training));
+            view(&logits)[..CLASSES].to_vec()
+        };
+        let alone = image(view(&images(3))[..SIDE * SIDE * 3].to_vec(), (1, SIDE, SIDE, 3));
+        assert_eq!(logits(images(3)) == logits(alone), !norm.depends_on_batch(), "{norm}");
+    }
+}
+
+#[test]
+fn a_cut_network_computes_the_whole() {
+    let (network, parameters) = EfficientNet::new(&network(4), &recipe(Norm::Layer { proxy: true }), 1);
+    let whole = network.forward(images(2), &mut Pass::evaluation(&parameters));
+    for cut in [Cut::Nothing, Cut::Block(0), Cut::Block(3), Cut::Top, Cut::Head] {
+        let features = network.before(images(2), cut, &mut Pass::evaluation(&parameters));
+        let logits = network.after(features, cut, &mut Pass::evaluation(&parameters));
+        assert_eq!(view(&logits), view(&whole), "{cut:?}");
+    }
+}
+
+#[test]
+fn running_statistics_approach_the_batchs() {
+    let (network, mut parameters) = EfficientNet::new(&network(1), &recipe(Norm::Batch), 1);
+    for _ in 0..150 {
+        let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
+        network.forward(images(2), &mut Pass::training(&parameters, &mut training));
+        training.update_running(&mut parameters, 0.9);
+    }
+    let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
+    let stem = |pass: &mut Pass<'_>| view(&network.before(images(2), Cut::Block(0), pass)).to_vec();
+    let trained = stem(&mut Pass::training(&parameters, &mut training));
+    let evaluated = stem(&mut Pass::evaluation(&parameters));
+    // Bessel's correction of 2,178 values is what is left.
+    assert_close("stem", &evaluated, &trained, 1e-3);
+    assert_ne!(evaluated, trained);
+}
+
+#[test]
+fn weight_files_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let (_, parameters) = EfficientNet::new(&network(1), &recipe(Norm::Batch), 1);
+    std::fs::write(&path, parameters.to_safetensors().unwrap()).unwrap();
+    let (_, mut other) = EfficientNet::new(&network(1), &recipe(Norm::Batch), 2);
+    other.load_safetensors(&path).unwrap();
+    for ((_, a), (_, b)) in parameters.iter().zip(other.iter()) {
+        assert_eq!(view(&a.value), view(&b.value), "{}", a.name);
+    }
+    let (_, mut wider) = EfficientNet::new(&network(4), &recipe(Norm::Batch), 2);
+    let error = wider.load_safetensors(&path).unwrap_err();
+    assert!(
+        matches!(&error, WeightsError::Mismatch { name, .. } if name.ends_with("spatial.weight")),
+        "{error}"
+    );
+}
