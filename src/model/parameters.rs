@@ -85,6 +85,15 @@ impl Parameters {
         parameter.value = self.device.tensor_from_vec(value, (length,));
     }
 
+    /// Replaces the numbers of the first parameters by `values`, in order; of wrong lengths nothing is taken.
+    pub fn restore(&mut self, values: impl Iterator<Item = Vec<f32>>) {
+        for (parameter, value) in self.list.iter_mut().zip(values) {
+            if value.len() == parameter.value.shape().0 {
+                parameter.value = self.device.tensor_from_vec(value, *parameter.value.shape());
+            }
+        }
+    }
+
     /// Every parameter with its place.
     pub fn iter(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
         self.list.iter().enumerate().map(|(index, parameter)| (ParameterId(index), parameter))

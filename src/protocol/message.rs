@@ -213,8 +213,8 @@ pub struct Measured {
     pub probe_before: f64,
     /// Rate of the same probe after them.
     pub probe_after: f64,
-    /// Share of the machine's processor time that others used meanwhile.
-    pub foreign_load: f64,
+    /// Share of the machine's processor time that others used meanwhile; absent where the system does not say.
+    pub foreign_load: Option<f64>,
     /// Largest resident size of the process so far, bytes.
     pub peak_rss_bytes: u64,
 }
