@@ -3,4 +3,5 @@
 pub mod analysis;
 pub mod arch;
 pub mod protocol;
+pub mod report;
 pub mod sweep;
