@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod arch;
+pub mod measure;
 pub mod protocol;
 pub mod report;
 pub mod sweep;
