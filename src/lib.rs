@@ -1,8 +1,11 @@
 //! effsweep: EfficientNet experiment sweeps with a results database.
 
+pub mod analysis;
 pub mod arch;
 pub mod kernels;
+pub mod measure;
 pub mod model;
 pub mod ops;
 pub mod protocol;
+pub mod report;
 pub mod sweep;

@@ -1,0 +1,16 @@
+//! Telling: tables, CSV and JSON. Rows in, bytes out.
+//!
+//! People and programs are told different things: a [`table`] rounds, groups and adds units by each column's
+//! [`Kind`]; [`csv`] and [`json`] hold every value as it is, to the last bit.
+//!
+//! *Architecture invariant*: no database handle, no printing, no terminal: whoever calls knows where the bytes
+//! go, how wide that is and whether it shows colour.
+
+pub mod csv;
+pub mod file;
+pub mod json;
+pub mod number;
+pub mod rows;
+pub mod table;
+
+pub use rows::{Column, Kind, Rows, Value};
