@@ -49,6 +49,8 @@ pub struct MeasureJob {
     pub version: u32,
     /// Resolved settings of the configuration.
     pub settings: Settings,
+    /// Number of classes; a measurement makes up its images, as no step's time depends on what they show.
+    pub classes: usize,
     /// Test resolutions whose inference is measured, pixels.
     pub test_resolutions: Vec<usize>,
     /// Threads to compute with.
