@@ -2,6 +2,8 @@
 
 pub mod analysis;
 pub mod arch;
+pub mod data;
+pub mod durable;
 pub mod kernels;
 pub mod measure;
 pub mod model;
@@ -9,3 +11,5 @@ pub mod ops;
 pub mod protocol;
 pub mod report;
 pub mod sweep;
+pub mod train;
+pub mod worker;

@@ -1,3 +1,5 @@
 //! The effsweep binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    effsweep::worker::run()
+}

@@ -11,4 +11,6 @@
 pub mod machine;
 pub mod probe;
 pub mod quiet;
+pub mod resources;
 pub mod sampling;
+pub mod step;

@@ -6,22 +6,29 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::parameters::Parameters;
+use crate::durable::{WriteError, write_atomically};
 use crate::ops::view;
 
 /// A weight file that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// The file system refused.
-    #[error("failed to access the weights {path}")]
-    Io {
+    /// The file system refused to write.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The file system refused to read.
+    #[error("read the weights `{}`", path.display())]
+    Read {
         /// The file.
         path: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// The parameters could not be encoded.
+    #[error("encode the weights")]
+    Encode(#[source] safetensors::SafeTensorError),
     /// Not a safetensors file, or a damaged one.
-    #[error("{path} is no readable safetensors file")]
+    #[error("`{}` is no readable safetensors file", path.display())]
     Format {
         /// The file.
         path: PathBuf,
@@ -30,7 +37,7 @@ pub enum WeightsError {
         source: safetensors::SafeTensorError,
     },
     /// A tensor is missing or has another shape.
-    #[error("{path} has no tensor `{name}` of shape {shape:?} in f32")]
+    #[error("`{}` has no tensor `{name}` of shape {shape:?} in f32", path.display())]
     Mismatch {
         /// The file.
         path: PathBuf,
@@ -61,13 +68,24 @@ impl Parameters {
         safetensors::serialize(tensors, None::<HashMap<String, String>>)
     }
 
-    /// Replaces every parameter by the tensor of its name in the safetensors file `path`.
+    /// Writes the list as a safetensors file, whole or not at all. Returns its BLAKE3 checksum, hexadecimal.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn save_safetensors(&self, path: &Path) -> Result<String, WeightsError> {
+        let bytes = self.to_safetensors().map_err(WeightsError::Encode)?;
+        write_atomically(path, &bytes)?;
+        Ok(blake3::hash(&bytes).to_hex().to_string())
+    }
+
+    /// Replaces every parameter by the tensor of its name in the safetensors file `path`. Returns
+    /// the file's BLAKE3 checksum, hexadecimal.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or lacks a tensor of the right shape.
-    pub fn load_safetensors(&mut self, path: &Path) -> Result<(), WeightsError> {
+    pub fn load_safetensors(&mut self, path: &Path) -> Result<String, WeightsError> {
         let bytes =
-            std::fs::read(path).map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
+            std::fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
         let mut values = Vec::with_capacity(self.len());
@@ -86,6 +104,6 @@ impl Parameters {
         for (id, value) in values {
             self.replace(id, value);
         }
-        Ok(())
+        Ok(blake3::hash(&bytes).to_hex().to_string())
     }
 }

@@ -7,7 +7,6 @@
 //! go, how wide that is and whether it shows colour.
 
 pub mod csv;
-pub mod file;
 pub mod json;
 pub mod number;
 pub mod rows;

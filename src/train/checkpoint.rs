@@ -6,13 +6,14 @@
 //! or damaged is noticed by its checksum, and the earlier one is used.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::durable::{WriteError, write_atomically};
 use crate::protocol::EpochReport;
 
 const MAGIC: &[u8; 8] = b"EFFSWCK1";
@@ -23,18 +24,22 @@ const KEPT: usize = 2;
 
 /// A checkpoint that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {problem}")]
-pub struct CheckpointError {
-    path: PathBuf,
-    problem: String,
-    #[source]
-    source: Option<io::Error>,
-}
-
-impl CheckpointError {
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + use<'_> {
-        |source| Self { path: path.to_owned(), problem: source.to_string(), source: Some(source) }
-    }
+pub enum CheckpointError {
+    /// The file system refused.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The folder could not be made or listed.
+    #[error("use the folder `{}`", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The state could not be encoded.
+    #[error("encode a checkpoint: {0}")]
+    Encode(String),
 }
 
 /// Where a trial stands.
@@ -107,16 +112,12 @@ impl Checkpoint {
 
     /// Writes the checkpoint into `folder` and prunes all but the newest two.
     pub(super) fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        fs::create_dir_all(folder).map_err(CheckpointError::io(folder))?;
+        let of_folder = |source| CheckpointError::Folder { path: folder.to_owned(), source };
+        fs::create_dir_all(folder).map_err(of_folder)?;
         let Progress { epochs, step, .. } = self.progress;
         let path = folder.join(format!("epoch-{epochs:05}-step-{step:07}.ckpt"));
-        let bytes = self.to_bytes().map_err(|problem| CheckpointError {
-            path: path.clone(),
-            problem,
-            source: None,
-        })?;
-        write_durably(&path, &bytes).map_err(CheckpointError::io(&path))?;
-        for old in newest_first(folder).map_err(CheckpointError::io(folder))?.iter().skip(KEPT) {
+        write_atomically(&path, &self.to_bytes().map_err(CheckpointError::Encode)?)?;
+        for old in newest_first(folder).map_err(of_folder)?.iter().skip(KEPT) {
             // A leftover costs disk, nothing else.
             let _ = fs::remove_file(old);
         }
@@ -131,16 +132,6 @@ impl Checkpoint {
             (checkpoint.progress.identity == identity).then_some(checkpoint)
         })
     }
-}
-
-/// Writes a whole file or none: temporary name, sync, rename, sync of the folder.
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 fn newest_first(folder: &Path) -> io::Result<Vec<PathBuf>> {

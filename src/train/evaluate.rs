@@ -37,7 +37,7 @@ pub fn evaluate(
         elapsed_s: 0.0,
     };
     let classes = dataset.classes().len();
-    let loader = EvalLoader::new(Arc::clone(dataset), &settings.data, Split::Test, side, BATCH, threads);
+    let loader = EvalLoader::new(Arc::clone(dataset), &settings.data, Split::Test, side, BATCH, threads)?;
     for batch in loader {
         let batch = batch?;
         let images: Image<NoneTape> = image(batch.images, (batch.labels.len(), side, side, 3));

@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
             epoch,
             first,
             *threads,
-        );
+        )?;
         let before = self.progress.elapsed_s;
         let start = Instant::now();
         let mut told = start;

@@ -13,7 +13,7 @@ pub fn smoothed(labels: &[usize], classes: usize, smoothing: f64) -> Vec<f32> {
 
 /// Place of the largest value of each row.
 pub(super) fn largest(rows: &[f32], classes: usize) -> impl Iterator<Item = usize> {
-    rows.chunks_exact(classes).map(|row| {
+    rows.chunks_exact(classes).map(move |row| {
         (0..classes).fold(0, |best, index| if row[index] > row[best] { index } else { best })
     })
 }

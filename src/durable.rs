@@ -1,4 +1,6 @@
 //! Files that are whole or not there: written beside their place, synced, renamed into it.
+//!
+//! *Architecture invariant*: imports nothing of this crate.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
