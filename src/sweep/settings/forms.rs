@@ -91,24 +91,44 @@ pub(super) mod expand {
         }
 
         fn visit_str<E: de::Error>(self, name: &str) -> Result<Expand, E> {
-            if name == "auto" { Ok(Expand::Auto) } else { Err(E::unknown_variant(name, &["auto"])) }
-        }
-
-        fn visit_f64<E: de::Error>(self, ratio: f64) -> Result<Expand, E> {
-            if ratio > 0.0 && ratio <= 16.0 {
-                Ok(Expand::Ratio(ratio))
+            if name == "auto" {
+                Ok(Expand::Auto)
             } else {
-                Err(E::custom(format_args!("an expansion ratio is above 0 and at most 16, not {ratio}")))
+                Err(E::invalid_value(de::Unexpected::Str(name), &self))
             }
         }
 
+        fn visit_f64<E: de::Error>(self, ratio: f64) -> Result<Expand, E> {
+            Ok(Expand::Ratio(ratio))
+        }
+
         fn visit_i64<E: de::Error>(self, ratio: i64) -> Result<Expand, E> {
-            self.visit_f64(ratio as f64)
+            Ok(Expand::Ratio(ratio as f64))
         }
 
         fn visit_u64<E: de::Error>(self, ratio: u64) -> Result<Expand, E> {
-            self.visit_f64(ratio as f64)
+            Ok(Expand::Ratio(ratio as f64))
         }
+    }
+}
+
+/// A path without what does not change it (`./`, a slash at the end), so that two spellings of one folder
+/// are one setting.
+pub(super) mod path {
+    use std::path::{Component, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        path.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        let path = Option::<PathBuf>::deserialize(deserializer)?;
+        Ok(path.map(|path| {
+            let parts: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+            if parts.as_os_str().is_empty() { PathBuf::from(".") } else { parts }
+        }))
     }
 }
 
