@@ -120,7 +120,8 @@ impl Fault {
             Some(span) => {
                 let excerpt = Excerpt::of(text, span);
                 let allowed = self.allowed.as_ref().map(|allowed| format!(" allowed: {allowed}"));
-                write!(f, "\n  --> {path}:{}:{}   {}", excerpt.line, excerpt.column, self.key)?;
+                let place = format!("{path}:{}:{}   {}", excerpt.line, excerpt.column, self.key);
+                write!(f, "\n  --> {}", place.trim_end())?;
                 write!(f, "\n   |  {}", excerpt.shown)?;
                 write!(
                     f,

@@ -1,78 +1,22 @@
-//! The sweep file as TOML: its sections, its fixed settings, and names in every form in which a user may write them.
+//! The sweep file as TOML: its sections, its fixed settings and its lists of rules.
 //!
-//! Settings have short names (`norm`) and dotted ones (`model.norm`), and TOML lets a dotted one be a quoted key, a
-//! dotted key or a table; they all arrive here as one [`Entry`].
+//! TOML lets a dotted name such as `train.lr` be a quoted key, a dotted key or a table; all arrive as one [`Entry`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Fault, Faults, nearest};
-use super::objective::{Direction, Metric, Objective};
+use super::header::Header;
 use super::read::{self, TomlValue};
 use super::settings::{Setting, Settings};
 
 /// What may stand at the top of a sweep file.
 const TABLES: [&str; 11] =
     ["sweep", "data", "model", "train", "measure", "run", "grid", "zip", "when", "exclude", "include"];
-
-/// Axes that have names of their own, beside every setting's dotted one.
-const SHORT_NAMES: [(&str, Subject); 4] = [
-    ("group_size", Subject::Setting(Setting::GROUP_SIZE)),
-    ("norm", Subject::Setting(Setting::NORM)),
-    ("batch_size", Subject::Setting(Setting::BATCH_SIZE)),
-    ("resolution", Subject::Resolution),
-];
-
-/// What a name in the grid or in a rule speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
-    /// One setting.
-    Setting(Setting),
-    /// Train and test resolutions together.
-    Resolution,
-}
-
-impl Subject {
-    /// The settings it sets, the one that is part of keys first.
-    pub(super) fn settings(self) -> Vec<Setting> {
-        match self {
-            Self::Setting(setting) => vec![setting],
-            Self::Resolution => vec![Setting::TRAIN_RESOLUTION, Setting::TEST_RESOLUTIONS],
-        }
-    }
-
-    /// What `name` speaks of, if a trial has such a thing.
-    pub(super) fn named(name: &str) -> Result<Self, Fault> {
-        if let Some((_, subject)) = SHORT_NAMES.iter().find(|(short, _)| *short == name) {
-            return Ok(*subject);
-        }
-        let setting = name.split_once('.').and_then(|(section, key)| Setting::find(section, key));
-        match setting {
-            Some(Setting::TEST_RESOLUTIONS) => Err(Fault::new("test resolutions are no axis of their own")
-                .hint("write `resolution = [{ train = 32, test = [32, 40] }]`")),
-            Some(setting) if setting.makes_a_trial() => Ok(Self::Setting(setting)),
-            Some(_) => Err(Fault::new(format!("`{name}` is no part of a trial"))
-                .hint("`[measure]` and `[run]` hold for the whole sweep")),
-            None if matches!(name, "seed" | "seeds") => Err(Fault::new(format!("`{name}` is no axis"))
-                .hint("seeds stand in `[sweep]`: `seeds = [0, 1, 2]`")),
-            None => Err(unknown_name(name)),
-        }
-    }
-}
-
-fn unknown_name(name: &str) -> Fault {
-    let dotted: Vec<String> =
-        Setting::all().iter().filter(|setting| setting.makes_a_trial()).map(Setting::to_string).collect();
-    let names = SHORT_NAMES.iter().map(|(name, _)| *name).chain(dotted.iter().map(String::as_str));
-    Fault::new(format!("unknown setting `{name}`"))
-        .allowed("group_size, norm, batch_size, resolution, or a setting such as train.lr")
-        .did_you_mean(name, names)
-}
 
 /// A key with its value, the key in its dotted form.
 #[derive(Debug, Clone)]
@@ -148,9 +92,10 @@ impl<'a> File<'a> {
         };
         let (zip, when) = (rules("zip"), rules("when"));
         let (exclude, include) = (rules("exclude"), rules("include"));
+        let header = table(root, "sweep", faults).map(entries).unwrap_or_default();
         let axes = table(root, "grid", faults).map(dotted_entries).unwrap_or_default();
         Self {
-            header: Header::read(root, faults),
+            header: Header::read(&header, faults),
             fixed: Fixed::read(root, faults),
             axes,
             zip,
@@ -210,106 +155,6 @@ fn tables<'a>(name: &str, value: &'a TomlValue<'a>, faults: &mut Faults) -> Vec<
         }
     }
     rules
-}
-
-/// The `[sweep]` section.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Header {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    pub seeds: Vec<u64>,
-    pub objectives: Vec<Objective>,
-    pub allow_aliasing: bool,
-}
-
-impl Default for Header {
-    fn default() -> Self {
-        let max = |metric| Objective { direction: Direction::Max, metric };
-        Self {
-            name: None,
-            description: None,
-            seeds: vec![0],
-            objectives: vec![max(Metric::Top1), max(Metric::TrainImagesPerS)],
-            allow_aliasing: false,
-        }
-    }
-}
-
-impl Header {
-    /// Its keys.
-    pub(super) const KEYS: [&'static str; 5] =
-        ["name", "description", "seeds", "objectives", "allow_aliasing"];
-
-    fn read(root: &DeTable<'_>, faults: &mut Faults) -> Self {
-        let mut header = Self::default();
-        for entry in table(root, "sweep", faults).map(entries).unwrap_or_default() {
-            let result = header.set(&entry, &format!("sweep.{}", entry.name));
-            faults.keep(result);
-        }
-        header
-    }
-
-    fn set(&mut self, entry: &Entry<'_>, key: &str) -> Result<(), Fault> {
-        let (name, span) = (entry.name.as_str(), entry.value.span());
-        match name {
-            "name" => {
-                self.name = Some(read::value(entry.value, name, key).and_then(|name: String| {
-                    let fits =
-                        !name.is_empty() && !name.contains(|c: char| c.is_control() || "/\\".contains(c));
-                    let unfit = || {
-                        Fault::new("a sweep's name names files")
-                            .at(&span, key)
-                            .allowed("any text without `/`")
-                    };
-                    fits.then_some(name).ok_or_else(unfit)
-                })?)
-            }
-            "description" => self.description = Some(read::value(entry.value, name, key)?),
-            "seeds" => self.seeds = distinct(entry.value, name, key)?,
-            "objectives" => {
-                self.objectives = distinct(entry.value, name, key)?;
-                if self.objectives.len() < 2 {
-                    return Err(Fault::new("a front needs at least two objectives")
-                        .at(&span, key)
-                        .allowed("two or more, such as [\"max top1\", \"min macs\"]"));
-                }
-            }
-            "allow_aliasing" => self.allow_aliasing = read::value(entry.value, name, key)?,
-            _ => {
-                return Err(Fault::new(format!("unknown key `{name}` in `[sweep]`"))
-                    .at(&entry.span, key)
-                    .allowed(Self::KEYS.join(", "))
-                    .did_you_mean(name, Self::KEYS));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A list of at least one value, none of them twice.
-fn distinct<T>(list: &TomlValue<'_>, name: &str, key: &str) -> Result<Vec<T>, Fault>
-where
-    T: PartialEq + serde::de::DeserializeOwned,
-{
-    let DeValue::Array(items) = list.get_ref() else {
-        return Err(Fault::new(format!("`{name}` is a list")).at(&list.span(), key).allowed("[.., ..]"));
-    };
-    let mut values = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let key = format!("{key}[{index}]");
-        let value: T = read::value(item, name, &key)?;
-        if values.contains(&value) {
-            return Err(Fault::new(format!("a value stands twice in `{name}`")).at(&item.span(), key));
-        }
-        values.push(value);
-    }
-    if values.is_empty() {
-        return Err(Fault::new(format!("`{name}` is empty")).at(&list.span(), key).allowed("at least one"));
-    }
-    Ok(values)
 }
 
 /// The fixed settings: what the five sections say, and the defaults.

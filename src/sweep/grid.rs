@@ -10,11 +10,12 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use super::error::{Fault, Faults};
-use super::file::{self, Entry, Fixed, Subject};
+use super::file::{self, Entry, Fixed};
 use super::read::{self, TomlValue};
 use super::resolution::Pair;
 use super::rules::When;
 use super::settings::{Setting, Settings};
+use super::subject::Subject;
 use super::trial::canonical_line;
 
 /// A grid of more points than this is a mistake, whatever the machine.

@@ -9,15 +9,18 @@
 //! *Architecture invariant*: imports `arch` only. A whole grid is checked here, before anything starts,
 //! without a tensor, an image or a database.
 
+mod checks;
 mod error;
 mod file;
 mod grid;
+mod header;
 mod objective;
 mod points;
 mod read;
 mod resolution;
 mod rules;
 pub mod settings;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -31,13 +34,14 @@ pub use trial::{ConfigurationKey, KeyError, TrialKey, canonical};
 
 use std::path::{Path, PathBuf};
 
+use self::checks::Aliasing;
 use self::error::Faults;
-use self::file::{File, Fixed, Header};
+use self::file::{File, Fixed};
 use self::grid::Grid;
+use self::header::Header;
 use self::points::{Compact, Points};
 use self::rules::{Exclude, Include, When};
 use self::settings::Setting;
-use self::validate::Aliasing;
 
 /// A sweep file, read and found valid.
 #[derive(Debug)]

@@ -60,8 +60,19 @@ impl Metric {
         Self::PeakMemoryMib,
     ];
 
+    /// Their names.
+    pub const NAMES: [&'static str; 9] = {
+        let mut names = [""; 9];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = Self::ALL[index].name();
+            index += 1;
+        }
+        names
+    };
+
     /// Its name in sweep files.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Top1 => "top1",
             Self::Top5 => "top5",
@@ -98,7 +109,7 @@ pub enum ObjectiveError {
     #[error("`{0}` is no objective; one is `max` or `min` and a metric, such as `max top1`")]
     Form(String),
     /// Its metric does not exist.
-    #[error("unknown metric `{found}`; there are {}", Metric::ALL.map(Metric::name).join(", "))]
+    #[error("unknown metric `{found}`; there are {}", Metric::NAMES.join(", "))]
     Metric {
         /// What was found.
         found: String,
@@ -131,7 +142,10 @@ impl Serialize for Objective {
 
 impl<'de> Deserialize<'de> for Objective {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(|error| match error {
+            ObjectiveError::Metric { found } => de::Error::unknown_variant(&found, &Metric::NAMES),
+            ObjectiveError::Form(_) => de::Error::custom(error),
+        })
     }
 }
 

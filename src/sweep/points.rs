@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
+use super::checks::Aliasing;
 use super::error::{Fault, Faults};
 use super::file::Fixed;
 use super::grid::{Grid, MOST_POINTS, Picks};
@@ -14,7 +15,7 @@ use super::resolution::TestResolution;
 use super::rules::{Exclude, Include};
 use super::settings::Setting;
 use super::trial::{CONFIGURATION, ConfigurationKey, canonical_line};
-use super::validate::{Aliasing, Validator};
+use super::validate::Validator;
 
 /// A configuration, small.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +142,8 @@ impl Points {
 fn too_many(grid: &Grid) -> Fault {
     let axes: Vec<String> =
         grid.axes.iter().map(|axis| format!("{} × {}", axis.choices.len(), axis.name)).collect();
-    let fault = Fault::new(format!("the grid has more than {MOST_POINTS} points")).hint(axes.join(", "));
+    let fault = Fault::new(format!("the grid has more than {} million points", MOST_POINTS / 1_000_000))
+        .hint(axes.join(", "));
     match grid.axes.first() {
         Some(axis) => fault.at(&axis.span, "grid"),
         None => fault,

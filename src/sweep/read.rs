@@ -36,16 +36,15 @@ pub(super) fn setting(setting: Setting, value: &TomlValue<'_>, key: &str) -> Res
 fn of_section<S: Section>(name: &'static str, value: &TomlValue<'_>, key: &str) -> Result<Json, Fault> {
     let allowed =
         S::default().limits().into_iter().find(|limit| limit.key == name).map(|limit| limit.allowed);
+    let at = |fault: Fault| fault.at(&value.span(), key);
     let section =
         section_with::<S>(name, value).map_err(|misfit| misfit.into_fault(value, name, key, allowed))?;
-    if let Some(limit) = section.limits().into_iter().find(|limit| limit.key == name && !limit.holds) {
-        return Err(Fault::new(format!("`{name}` is out of range"))
-            .at(&value.span(), key)
-            .allowed(limit.allowed));
+    let tree = serde_json::to_value(&section).map_err(|error| at(Fault::new(error.to_string())))?;
+    let found = tree.get(name).cloned().unwrap_or_default();
+    match section.limits().into_iter().find(|limit| limit.key == name && !limit.holds) {
+        Some(limit) => Err(at(Fault::new(format!("`{name}` cannot be `{found}`")).allowed(limit.allowed))),
+        None => Ok(found),
     }
-    let tree = serde_json::to_value(&section)
-        .map_err(|error| Fault::new(error.to_string()).at(&value.span(), key))?;
-    Ok(tree.get(name).cloned().unwrap_or_default())
 }
 
 fn section_with<S: Section>(name: &'static str, value: &TomlValue<'_>) -> Result<S, Misfit> {
@@ -91,10 +90,12 @@ impl Misfit {
                 .allowed(names.join(", "))
                 .did_you_mean(&found, names.iter().copied()),
             Reason::WrongForm { found, expected } => {
-                let allowed = allowed.filter(|_| !expected.contains(" or "));
-                Fault::new(format!("`{name}` cannot be {found}")).allowed(
-                    [Some(expected.as_str()), allowed].into_iter().flatten().collect::<Vec<_>>().join(", "),
-                )
+                let range = match (expected.as_str(), allowed) {
+                    (WHOLE_NUMBER, None) => ", at least 0".to_owned(),
+                    (_, Some(allowed)) if !expected.contains(" or ") => format!(", {allowed}"),
+                    _ => String::new(),
+                };
+                Fault::new(format!("`{name}` cannot be {found}")).allowed(expected + &range)
             }
             Reason::Other(message) => Fault::new(message),
         }
@@ -148,14 +149,17 @@ impl de::Error for Misfit {
     }
 }
 
+/// What serde expected where it expected an unsigned integer.
+const WHOLE_NUMBER: &str = "a whole number";
+
 /// What was found, in the words of a sweep file.
 fn in_words(found: &Unexpected<'_>) -> String {
     match found {
-        Unexpected::Str(text) => format!("the text {text:?}"),
-        Unexpected::Bool(value) => value.to_string(),
-        Unexpected::Signed(value) => value.to_string(),
-        Unexpected::Unsigned(value) => value.to_string(),
-        Unexpected::Float(value) => format!("{value:?}"),
+        Unexpected::Str(text) => format!("`{text:?}`"),
+        Unexpected::Bool(value) => format!("`{value}`"),
+        Unexpected::Signed(value) => format!("`{value}`"),
+        Unexpected::Unsigned(value) => format!("`{value}`"),
+        Unexpected::Float(value) => format!("`{value:?}`"),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "a table".to_owned(),
         other => other.to_string(),
@@ -165,7 +169,7 @@ fn in_words(found: &Unexpected<'_>) -> String {
 /// What serde expected, in the same words.
 fn plain(expected: &str) -> String {
     match expected {
-        "usize" | "u64" | "u32" => "a whole number".to_owned(),
+        "usize" | "u64" | "u32" => WHOLE_NUMBER.to_owned(),
         "f64" => "a number".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a string" => "a text".to_owned(),
@@ -210,11 +214,13 @@ impl<'de> Deserializer<'de> for Spot<'_> {
     ) -> Result<V::Value, Misfit> {
         match self.0.get_ref() {
             DeValue::String(name) => visitor.visit_enum((&**name).into_deserializer()),
-            other => Err(Reason::WrongForm {
-                found: format!("a {}", other.type_str()),
-                expected: names.join(", "),
-            }
-            .into()),
+            // Refused, as an enum has no other form; with the names that are allowed in place of the type's.
+            _ => self.deserialize_any(visitor).map_err(|misfit| match misfit.reason {
+                Reason::WrongForm { found, .. } => {
+                    Reason::WrongForm { found, expected: names.join(", ") }.into()
+                }
+                _ => misfit,
+            }),
         }
         .map_err(|misfit: Misfit| misfit.or_at(self.0.span()))
     }
@@ -285,11 +291,11 @@ mod tests {
     fn what_does_not_fit_is_said_in_the_words_of_the_file() {
         for (setting, text, words) in [
             (RATE, "nan", "no finite number"),
-            (RATE, "0", "out of range"),
-            (RATE, "'fast'", "cannot be the text"),
+            (RATE, "0", "cannot be `0.0`"),
+            (RATE, "'fast'", "a number, above 0"),
             (RATE, "99999999999999999999", "too large"),
-            (Setting::BATCH_SIZE, "1.5", "cannot be 1.5"),
-            (Setting::BATCH_SIZE, "-3", "cannot be -3"),
+            (Setting::BATCH_SIZE, "1.5", "cannot be `1.5`"),
+            (Setting::BATCH_SIZE, "-3", "cannot be `-3`"),
             (Setting::NORM, "'lnpn'", "did you mean `ln+pn`?"),
             (Setting::NORM, "{ kind = 'gn', group = 8 }", "did you mean `groups`?"),
             (Setting::NORM, "{ kind = 'bn', groups = 8 }", "not to bn"),

@@ -92,7 +92,21 @@ fn checked<E: de::Error>(side: u64) -> Result<usize, E> {
 
 impl<'de> Deserialize<'de> for Side {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        checked(u64::deserialize(deserializer)?).map(Self)
+        struct SideVisitor;
+
+        impl Visitor<'_> for SideVisitor {
+            type Value = Side;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("8 to 4096 pixels")
+            }
+
+            fn visit_u64<E: de::Error>(self, side: u64) -> Result<Side, E> {
+                checked(side).map(Side)
+            }
+        }
+
+        deserializer.deserialize_any(SideVisitor)
     }
 }
 

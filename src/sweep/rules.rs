@@ -11,11 +11,12 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use super::error::{Fault, Faults};
-use super::file::{Entry, Fixed, Rule, Subject};
+use super::file::{Entry, Fixed, Rule};
 use super::grid::{Choice, Grid, Picks, last_part};
 use super::read::{self, TomlValue};
 use super::resolution::Pair;
 use super::settings::Setting;
+use super::subject::Subject;
 
 /// Whether a setting has one of some values.
 #[derive(Debug)]

@@ -82,7 +82,7 @@ impl Section for Data {
                 share(self.test_crop_ratio) || self.test_crop_ratio == 1.0,
                 "above 0, at most 1",
             ),
-            limit("test_resolutions", sides_fit, "a list of different sides, each 8 to 4096 pixels"),
+            limit("test_resolutions", sides_fit, "different sides of 8 to 4096 pixels"),
         ]
     }
 }

@@ -106,7 +106,7 @@ impl Section for Model {
             limit(
                 "stage_strides",
                 self.stage_strides.is_none_or(|strides| strides.into_iter().all(stride)),
-                "seven strides, each 1 or 2",
+                "each 1 or 2",
             ),
             limit("dropout", self.dropout.is_none_or(rate), "at least 0 and below 1"),
             limit("stochastic_depth", rate(self.stochastic_depth), "at least 0 and below 1"),
