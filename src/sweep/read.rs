@@ -299,6 +299,8 @@ mod tests {
             (Setting::NORM, "'lnpn'", "did you mean `ln+pn`?"),
             (Setting::NORM, "{ kind = 'gn', group = 8 }", "did you mean `groups`?"),
             (Setting::NORM, "{ kind = 'bn', groups = 8 }", "not to bn"),
+            (Setting::NORM, "{ kind = 'gn', groups = 0 }", "1 to 4096 groups"),
+            (Setting::NORM, "{ kind = 'gn', groups = 9223372036854775807 }", "1 to 4096 groups"),
             (Setting::IMAGE_SET, "3", "shapes, cifar10"),
             (Setting::new("model", "stage_strides"), "[1, 2]", "a list of 2"),
         ] {

@@ -32,7 +32,7 @@ pub(super) mod norm {
         type Value = Norm;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "one of {} or {{ kind = \"gn\", groups = 4 }}", Norm::NAMES.join(", "))
+            write!(f, "{} or {{ kind = \"gn\", groups = 4 }}", Norm::NAMES.join(", "))
         }
 
         fn visit_str<E: de::Error>(self, name: &str) -> Result<Norm, E> {
@@ -51,7 +51,6 @@ pub(super) mod norm {
             let norm: Norm = self.visit_str(&kind.ok_or_else(|| de::Error::missing_field("kind"))?)?;
             match (norm, groups) {
                 (norm, None) => Ok(norm),
-                (_, Some(0)) => Err(de::Error::custom("`groups` must be at least 1")),
                 (Norm::Group { proxy, .. }, Some(groups)) => Ok(Norm::Group { groups, proxy }),
                 (norm, Some(_)) => {
                     Err(de::Error::custom(format_args!("`groups` belongs to gn and gn+pn, not to {norm}")))

@@ -93,6 +93,10 @@ impl Section for Model {
     fn limits(&self) -> Vec<Limit> {
         let multiplier = |value: Option<f64>| value.is_none_or(|value| value > 0.0 && value <= 16.0);
         let stride = |stride: usize| stride == 1 || stride == 2;
+        let groups = match self.norm {
+            Norm::Group { groups, .. } => (1..=4096).contains(&groups),
+            _ => true,
+        };
         let ratio = match self.expand {
             Expand::Auto => true,
             Expand::Ratio(ratio) => ratio > 0.0 && ratio <= 16.0,
@@ -101,6 +105,7 @@ impl Section for Model {
             limit("width", multiplier(self.width), "above 0, at most 16"),
             limit("depth", multiplier(self.depth), "above 0, at most 16"),
             limit("group_size", (1..=4096).contains(&self.group_size), "1 to 4096"),
+            limit("norm", groups, "1 to 4096 groups"),
             limit("expand", ratio, "\"auto\", or a ratio above 0 and at most 16"),
             limit("stem_stride", self.stem_stride.is_none_or(stride), "1 or 2"),
             limit(
