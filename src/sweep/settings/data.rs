@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::forms;
+use super::limit::{Limit, distinct, limit, share};
+use super::{RESOLUTIONS, Section};
+
 /// The `[data]` section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -11,7 +15,7 @@ pub struct Data {
     /// Kind of image set.
     pub set: ImageSet,
     /// Where it lies: the folder of the files; not for `shapes`. Relative paths start at the working directory.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "forms::path", skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Training images to use at most (balanced over classes); how many `shapes` draws.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +60,33 @@ impl Default for Data {
     }
 }
 
+impl Section for Data {
+    const NAME: &'static str = "data";
+
+    fn limits(&self) -> Vec<Limit> {
+        let sides = self.test_resolutions.as_deref();
+        let sides_fit = sides.is_none_or(|sides| {
+            !sides.is_empty() && distinct(sides) && sides.iter().all(|side| RESOLUTIONS.contains(side))
+        });
+        vec![
+            limit("train_images", self.train_images != Some(0), "at least 1"),
+            limit("test_images", self.test_images != Some(0), "at least 1"),
+            limit("test_fraction", share(self.test_fraction), "above 0 and below 1"),
+            limit(
+                "crop_min_area",
+                share(self.crop_min_area) || self.crop_min_area == 1.0,
+                "above 0, at most 1",
+            ),
+            limit(
+                "test_crop_ratio",
+                share(self.test_crop_ratio) || self.test_crop_ratio == 1.0,
+                "above 0, at most 1",
+            ),
+            limit("test_resolutions", sides_fit, "different sides of 8 to 4096 pixels"),
+        ]
+    }
+}
+
 /// Kinds of image set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +101,19 @@ pub enum ImageSet {
     Idx,
     /// A folder per class of JPEG or PNG files.
     Folder,
+}
+
+impl ImageSet {
+    /// Its name in sweep files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shapes => "shapes",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Idx => "idx",
+            Self::Folder => "folder",
+        }
+    }
 }
 
 /// How a training image is cut to the train resolution.

@@ -32,7 +32,7 @@ pub(super) mod norm {
         type Value = Norm;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "one of {} or {{ kind = \"gn\", groups = 4 }}", Norm::NAMES.join(", "))
+            write!(f, "{} or {{ kind = \"gn\", groups = 4 }}", Norm::NAMES.join(", "))
         }
 
         fn visit_str<E: de::Error>(self, name: &str) -> Result<Norm, E> {
@@ -51,7 +51,6 @@ pub(super) mod norm {
             let norm: Norm = self.visit_str(&kind.ok_or_else(|| de::Error::missing_field("kind"))?)?;
             match (norm, groups) {
                 (norm, None) => Ok(norm),
-                (_, Some(0)) => Err(de::Error::custom("`groups` must be at least 1")),
                 (Norm::Group { proxy, .. }, Some(groups)) => Ok(Norm::Group { groups, proxy }),
                 (norm, Some(_)) => {
                     Err(de::Error::custom(format_args!("`groups` belongs to gn and gn+pn, not to {norm}")))
@@ -91,24 +90,44 @@ pub(super) mod expand {
         }
 
         fn visit_str<E: de::Error>(self, name: &str) -> Result<Expand, E> {
-            if name == "auto" { Ok(Expand::Auto) } else { Err(E::unknown_variant(name, &["auto"])) }
-        }
-
-        fn visit_f64<E: de::Error>(self, ratio: f64) -> Result<Expand, E> {
-            if ratio > 0.0 && ratio <= 16.0 {
-                Ok(Expand::Ratio(ratio))
+            if name == "auto" {
+                Ok(Expand::Auto)
             } else {
-                Err(E::custom(format_args!("an expansion ratio is above 0 and at most 16, not {ratio}")))
+                Err(E::invalid_value(de::Unexpected::Str(name), &self))
             }
         }
 
+        fn visit_f64<E: de::Error>(self, ratio: f64) -> Result<Expand, E> {
+            Ok(Expand::Ratio(ratio))
+        }
+
         fn visit_i64<E: de::Error>(self, ratio: i64) -> Result<Expand, E> {
-            self.visit_f64(ratio as f64)
+            Ok(Expand::Ratio(ratio as f64))
         }
 
         fn visit_u64<E: de::Error>(self, ratio: u64) -> Result<Expand, E> {
-            self.visit_f64(ratio as f64)
+            Ok(Expand::Ratio(ratio as f64))
         }
+    }
+}
+
+/// A path without what does not change it (`./`, a slash at the end), so that two spellings of one folder
+/// are one setting.
+pub(super) mod path {
+    use std::path::{Component, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        path.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        let path = Option::<PathBuf>::deserialize(deserializer)?;
+        Ok(path.map(|path| {
+            let parts: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+            if parts.as_os_str().is_empty() { PathBuf::from(".") } else { parts }
+        }))
     }
 }
 

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Section;
+use super::limit::{Limit, limit, share};
+
 /// The `[measure]` section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,5 +40,21 @@ impl Default for Measure {
             relative_width: 0.02,
             rounds: 2,
         }
+    }
+}
+
+impl Section for Measure {
+    const NAME: &'static str = "measure";
+
+    fn limits(&self) -> Vec<Limit> {
+        vec![
+            limit("threads", self.threads != Some(0), "at least 1"),
+            limit("inference_batch_size", self.inference_batch_size >= 1, "at least 1"),
+            limit("warmup_s", self.warmup_s >= 0.0, "at least 0"),
+            limit("budget_s", self.budget_s > 0.0, "above 0"),
+            limit("min_samples", self.min_samples >= 1, "at least 1"),
+            limit("relative_width", share(self.relative_width), "above 0 and below 1"),
+            limit("rounds", self.rounds >= 1, "at least 1"),
+        ]
     }
 }

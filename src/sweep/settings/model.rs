@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::forms;
+use super::limit::{Limit, limit, rate};
+use super::{Section, forms};
 use crate::arch::{
     ArchError, ChannelRounding, Compensation, Expansion, Network, NetworkSpec, Norm, Padding, Preset,
     compensated,
@@ -86,12 +87,71 @@ impl Default for Model {
     }
 }
 
+impl Section for Model {
+    const NAME: &'static str = "model";
+
+    fn limits(&self) -> Vec<Limit> {
+        let multiplier = |value: Option<f64>| value.is_none_or(|value| value > 0.0 && value <= 16.0);
+        let stride = |stride: usize| stride == 1 || stride == 2;
+        let groups = match self.norm {
+            Norm::Group { groups, .. } => (1..=4096).contains(&groups),
+            _ => true,
+        };
+        let ratio = match self.expand {
+            Expand::Auto => true,
+            Expand::Ratio(ratio) => ratio > 0.0 && ratio <= 16.0,
+        };
+        vec![
+            limit("width", multiplier(self.width), "above 0, at most 16"),
+            limit("depth", multiplier(self.depth), "above 0, at most 16"),
+            limit("group_size", (1..=4096).contains(&self.group_size), "1 to 4096"),
+            limit("norm", groups, "1 to 4096 groups"),
+            limit("expand", ratio, "\"auto\", or a ratio above 0 and at most 16"),
+            limit("stem_stride", self.stem_stride.is_none_or(stride), "1 or 2"),
+            limit(
+                "stage_strides",
+                self.stage_strides.is_none_or(|strides| strides.into_iter().all(stride)),
+                "each 1 or 2",
+            ),
+            limit("dropout", self.dropout.is_none_or(rate), "at least 0 and below 1"),
+            limit("stochastic_depth", rate(self.stochastic_depth), "at least 0 and below 1"),
+            limit("norm_epsilon", self.norm_epsilon > 0.0, "above 0"),
+            limit("batch_norm_decay", rate(self.batch_norm_decay), "at least 0 and below 1"),
+            limit("proxy_epsilon", self.proxy_epsilon > 0.0, "above 0"),
+        ]
+    }
+}
+
 impl Model {
+    /// The settings that change no channel, stride or group: all networks that differ in these alone have one
+    /// shape.
+    pub const SHAPELESS: [&'static str; 7] = [
+        "norm",
+        "dropout",
+        "stochastic_depth",
+        "norm_epsilon",
+        "batch_norm_decay",
+        "proxy_epsilon",
+        "proxy_placement",
+    ];
+
     /// The network of these settings, resolved for `classes` classes.
     ///
     /// # Errors
     /// Where channels do not divide into groups, of the convolutions or of the norm.
     pub fn network(&self, classes: usize) -> Result<Network, ArchError> {
+        let network = self.shape(classes)?;
+        if let Norm::Group { groups, .. } = self.norm {
+            network.check_norm_groups(groups)?;
+        }
+        Ok(network)
+    }
+
+    /// As [`Model::network`], whatever the norm.
+    ///
+    /// # Errors
+    /// Where channels do not divide into groups of the convolutions.
+    pub fn shape(&self, classes: usize) -> Result<Network, ArchError> {
         let (stem_stride, stage_strides) = self.preset.strides();
         let rounding = if self.round_to_group { ChannelRounding::ToGroup } else { ChannelRounding::Exact };
         let ratio = match self.expand {
@@ -109,14 +169,10 @@ impl Model {
             classes,
             padding: self.padding,
         };
-        let network = match self.expand {
-            Expand::Auto => Network::resolve(&compensated(&spec, self.compensate.into())?)?,
-            Expand::Ratio(_) => Network::resolve(&spec)?,
-        };
-        if let Norm::Group { groups, .. } = self.norm {
-            network.check_norm_groups(groups)?;
+        match self.expand {
+            Expand::Auto => Network::resolve(&compensated(&spec, self.compensate.into())?),
+            Expand::Ratio(_) => Network::resolve(&spec),
         }
-        Ok(network)
     }
 
     /// Dropout rate before the classifier.

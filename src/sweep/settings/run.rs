@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Section;
+use super::limit::{Limit, limit};
+
 /// The `[run]` section; command-line flags of the same names go before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -32,6 +35,19 @@ impl Default for Run {
             hung_after_s: 120.0,
             keep: Keep::All,
         }
+    }
+}
+
+impl Section for Run {
+    const NAME: &'static str = "run";
+
+    fn limits(&self) -> Vec<Limit> {
+        vec![
+            limit("workers", self.workers != Some(0), "at least 1"),
+            limit("threads", self.threads >= 1, "at least 1"),
+            limit("timeout_min", self.timeout_min.is_none_or(|minutes| minutes > 0.0), "above 0"),
+            limit("hung_after_s", self.hung_after_s > 0.0, "above 0"),
+        ]
     }
 }
 

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limit::{Limit, limit, rate, share};
+use super::{RESOLUTIONS, Section};
+
 /// The `[train]` section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +71,30 @@ impl Default for Train {
             label_smoothing: 0.1,
             mixup: 0.0,
         }
+    }
+}
+
+impl Section for Train {
+    const NAME: &'static str = "train";
+
+    fn limits(&self) -> Vec<Limit> {
+        vec![
+            limit("epochs", self.epochs >= 1, "at least 1"),
+            limit("batch_size", self.batch_size >= 1, "at least 1"),
+            limit("resolution", RESOLUTIONS.contains(&self.resolution), "8 to 4096 pixels"),
+            limit("lr", self.lr.is_none_or(|lr| lr > 0.0), "above 0"),
+            limit("lr_per_image", self.lr_per_image > 0.0, "above 0"),
+            limit("momentum", rate(self.momentum), "at least 0 and below 1"),
+            limit("rmsprop_decay", self.rmsprop_decay.is_none_or(rate), "at least 0 and below 1"),
+            limit("epsilon", self.epsilon > 0.0, "above 0"),
+            limit("weight_decay", self.weight_decay >= 0.0, "at least 0"),
+            limit("warmup_epochs", self.warmup_epochs >= 0.0, "at least 0"),
+            limit("decay_factor", share(self.decay_factor) || self.decay_factor == 1.0, "above 0, at most 1"),
+            limit("decay_epochs", self.decay_epochs > 0.0, "above 0"),
+            limit("average_decay", rate(self.average_decay), "at least 0 and below 1"),
+            limit("label_smoothing", rate(self.label_smoothing), "at least 0 and below 1"),
+            limit("mixup", self.mixup >= 0.0, "at least 0"),
+        ]
     }
 }
 
