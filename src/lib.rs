@@ -2,4 +2,5 @@
 
 pub mod arch;
 pub mod protocol;
+pub mod store;
 pub mod sweep;
