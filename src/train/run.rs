@@ -174,17 +174,13 @@ impl<'a> Run<'a> {
     fn epoch(&mut self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<EpochEnd, TrainError> {
         let Trial { settings, seed, dataset, threads, .. } = self.trial;
         let (side, batch_size) = (settings.train.resolution, settings.train.batch_size);
-        let (epoch, first) = (self.progress.epochs, self.progress.step);
-        let loader = TrainLoader::new(
-            Arc::clone(dataset),
-            &settings.data,
-            batch_size,
-            side,
-            *seed,
-            epoch,
-            first,
-            *threads,
-        )?;
+        let pass = crate::data::Epoch {
+            seed: *seed,
+            number: self.progress.epochs,
+            first_step: self.progress.step,
+        };
+        let loader =
+            TrainLoader::new(Arc::clone(dataset), &settings.data, batch_size, side, pass, *threads)?;
         let before = self.progress.elapsed_s;
         let start = Instant::now();
         let mut told = start;
