@@ -11,6 +11,7 @@ pub mod model;
 pub mod ops;
 pub mod protocol;
 pub mod report;
+pub mod runner;
 pub mod store;
 pub mod sweep;
 pub mod train;

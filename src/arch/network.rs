@@ -5,7 +5,7 @@
 //! they are. Squeeze-excite's width comes from the block's input, whatever the expansion.
 
 use super::resolution::{Padding, down_sampled};
-use super::scale::{round_channels, round_depth};
+use super::scale::{DEPTH_DIVISOR, round_channels, round_depth};
 use super::table::{STAGES, STEM_CHANNELS, TOP_CHANNELS};
 
 /// What a [`Network`] is resolved from.
@@ -46,7 +46,7 @@ pub enum ChannelRounding {
     /// The paper's rule: `C_mid` stays, groups are `max(C_mid / G, 1)`, and a `C_mid` that they do not
     /// divide is an error.
     Exact,
-    /// `C_mid` becomes the nearest multiple of G; where it cannot change (no expansion), the group count
+    /// `C_mid` becomes the nearest multiple of G, and of 8 as all widths of the family are; where it cannot change (no expansion), the group count
     /// becomes the nearest divisor. A declared deviation from the paper.
     ToGroup,
 }
@@ -228,12 +228,20 @@ impl Network {
             }))
             .chain(std::iter::once(("the top".to_owned(), self.head.c_top)));
         for (layer, channels) in layers {
-            if groups == 0 || channels % groups != 0 {
+            if groups == 0 || !channels.is_multiple_of(groups) {
                 return Err(ArchError::NormGroups { layer, channels, groups });
             }
         }
         Ok(())
     }
+}
+
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    let (mut gcd, mut rest) = (a, b);
+    while rest != 0 {
+        (gcd, rest) = (rest, gcd % rest);
+    }
+    a / gcd * b
 }
 
 /// `(c_mid, groups)` of a block, or the pair that does not divide.
@@ -243,17 +251,18 @@ fn widen(c_in: usize, expands: bool, spec: &NetworkSpec) -> Result<(usize, usize
     let wanted = ((c_in as f64 * ratio).round() as usize).max(1);
     match spec.expansion.rounding {
         ChannelRounding::ToGroup if expands => {
-            let groups = ((wanted as f64 / g as f64).round() as usize).max(1);
-            Ok((groups * g, groups))
+            let step = least_common_multiple(g, DEPTH_DIVISOR);
+            let c_mid = ((wanted as f64 / step as f64).round() as usize).max(1) * step;
+            Ok((c_mid, c_mid / g))
         }
         ChannelRounding::ToGroup => {
             let most = (wanted / g).max(1);
-            let groups = (1..=most).rev().find(|groups| wanted % groups == 0).unwrap_or(1);
+            let groups = (1..=most).rev().find(|groups| wanted.is_multiple_of(*groups)).unwrap_or(1);
             Ok((wanted, groups))
         }
         ChannelRounding::Exact => {
             let groups = (wanted / g).max(1);
-            if wanted % groups == 0 { Ok((wanted, groups)) } else { Err((wanted, groups)) }
+            if wanted.is_multiple_of(groups) { Ok((wanted, groups)) } else { Err((wanted, groups)) }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! reference code).
 
 /// Channels are kept divisible by this.
-const DEPTH_DIVISOR: usize = 8;
+pub(super) const DEPTH_DIVISOR: usize = 8;
 
 /// `channels` scaled by `width`, rounded to the nearest multiple of 8, never below 90 % of the exact value.
 pub fn round_channels(channels: usize, width: f64) -> usize {

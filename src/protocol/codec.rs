@@ -63,7 +63,7 @@ impl<R: BufRead> LineReader<R> {
     ///
     /// # Errors
     /// If the pipe failed, or the line is too long, cut off, or no such message.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
+    pub fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
         self.line.clear();
         let mut limited = io::Read::take(&mut self.reader, MAX_LINE_BYTES as u64);
         if limited.read_until(b'\n', &mut self.line)? == 0 {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Option<Message>, CodecError> {
-        LineReader::new(bytes).next()
+        LineReader::new(bytes).read()
     }
 
     #[test]

@@ -22,7 +22,7 @@ use orders::Orders;
 pub fn run() -> ExitCode {
     let mut lines = LineReader::new(BufReader::new(io::stdin()));
     let mouth = Mouth::default();
-    let job = match lines.next::<Job>() {
+    let job = match lines.read::<Job>() {
         Ok(Some(job)) => job,
         Ok(None) => return ExitCode::SUCCESS,
         Err(error) => {

@@ -18,7 +18,7 @@ impl Orders {
         let orders = Self(Arc::clone(&stop));
         std::thread::spawn(move || {
             // There is one order so far; an end, or anything that is no order, means the same.
-            let _ = lines.next::<Order>();
+            let _ = lines.read::<Order>();
             stop.store(true, Ordering::Relaxed);
         });
         orders

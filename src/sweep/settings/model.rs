@@ -32,7 +32,7 @@ pub struct Model {
     pub expand: Expand,
     /// What `expand = "auto"` keeps equal to the depthwise network of ratio 6.
     pub compensate: Compensate,
-    /// With a number for `expand`: whether channels are rounded to multiples of the group size where they
+    /// With a number for `expand`: whether channels are rounded to multiples of the group size and of 8 where they
     /// do not divide, rather than refused.
     pub round_to_group: bool,
     /// Stride of the stem; the preset's if absent.
