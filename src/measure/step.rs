@@ -106,7 +106,8 @@ mod tests {
         let job = MeasureJob { version: VERSION, settings, classes: 3, test_resolutions, threads: 1 };
         let mut told = Vec::new();
         measure(&job, &mut |measured| told.push(measured)).unwrap();
-        let shapes: Vec<_> = told.iter().map(|m| (m.kind, m.resolution, m.batch_size, m.samples.len())).collect();
+        let shapes: Vec<_> =
+            told.iter().map(|m| (m.kind, m.resolution, m.batch_size, m.samples.len())).collect();
         let expected = [
             (MeasureKind::Train, 8, 2, 3),
             (MeasureKind::Inference, 8, 4, 3),

@@ -17,12 +17,7 @@ pub struct Averages {
 impl Averages {
     /// The averages of `train` at the start of training.
     pub fn new(train: &Train, parameters: &Parameters) -> Self {
-        Self {
-            kind: train.average,
-            decay: train.average_decay,
-            updates: 0,
-            parameters: parameters.clone(),
-        }
+        Self { kind: train.average, decay: train.average_decay, updates: 0, parameters: parameters.clone() }
     }
 
     /// Takes in the parameters after a step.

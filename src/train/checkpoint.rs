@@ -157,9 +157,18 @@ mod tests {
             images: 10,
             elapsed_s: 1.0 / 3.0,
         }];
-        let progress =
-            Progress { identity: "a".to_owned(), epochs, step: 3, loss_sum: 0.1 + 0.2, history, ..Progress::default() };
-        Checkpoint { progress, vectors: vec![vec![f32::MIN_POSITIVE / 4.0, -0.0], Vec::new(), vec![epochs as f32]] }
+        let progress = Progress {
+            identity: "a".to_owned(),
+            epochs,
+            step: 3,
+            loss_sum: 0.1 + 0.2,
+            history,
+            ..Progress::default()
+        };
+        Checkpoint {
+            progress,
+            vectors: vec![vec![f32::MIN_POSITIVE / 4.0, -0.0], Vec::new(), vec![epochs as f32]],
+        }
     }
 
     #[test]

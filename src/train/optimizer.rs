@@ -37,9 +37,7 @@ impl Optimizer {
                 Rule::RmsProp(RmsProp { rho: train.mean_square_decay() as f32, momentum, epsilon })
             }
             settings::Optimizer::Sgd => Rule::Sgd(Sgd { momentum }),
-            settings::Optimizer::Adam => {
-                Rule::Adam(Adam { beta1: momentum, beta2: ADAM_BETA2, epsilon })
-            }
+            settings::Optimizer::Adam => Rule::Adam(Adam { beta1: momentum, beta2: ADAM_BETA2, epsilon }),
         };
         // TensorFlow's mean square starts at 1, which keeps the first steps small.
         let first = if matches!(rule, Rule::RmsProp(_)) { 1.0 } else { 0.0 };

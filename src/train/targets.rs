@@ -13,9 +13,8 @@ pub fn smoothed(labels: &[usize], classes: usize, smoothing: f64) -> Vec<f32> {
 
 /// Place of the largest value of each row.
 pub(super) fn largest(rows: &[f32], classes: usize) -> impl Iterator<Item = usize> {
-    rows.chunks_exact(classes).map(move |row| {
-        (0..classes).fold(0, |best, index| if row[index] > row[best] { index } else { best })
-    })
+    rows.chunks_exact(classes)
+        .map(move |row| (0..classes).fold(0, |best, index| if row[index] > row[best] { index } else { best }))
 }
 
 #[cfg(test)]
