@@ -16,7 +16,7 @@ CREATE TABLE machines (
     hostname      TEXT    NOT NULL,
     cpu_model     TEXT    NOT NULL,
     logical_cpus  INTEGER NOT NULL CHECK (logical_cpus > 0),
-    memory_bytes  INTEGER NOT NULL CHECK (memory_bytes > 0),
+    memory_bytes  INTEGER CHECK (memory_bytes > 0),
     os            TEXT    NOT NULL,
     architecture  TEXT    NOT NULL,
     simd          TEXT    NOT NULL
@@ -228,31 +228,25 @@ WITH
             PARTITION BY
                 configuration_id, kind, resolution, machine_id, batch_size, threads, program_version, git_commit
         )
-    ),
-    pooled AS (
-        SELECT
-            configuration_id, machine_id, kind, resolution, batch_size, threads, program_version, git_commit,
-            CAST(avg(CASE WHEN place IN ((rounds + 1) / 2, (rounds + 2) / 2) THEN images_per_s END) AS REAL)
-                AS images_per_s,
-            CAST(min(images_per_s_low) AS REAL) AS images_per_s_low,
-            CAST(max(images_per_s_high) AS REAL) AS images_per_s_high,
-            CAST(max(rounds) AS INTEGER) AS rounds,
-            CAST(min(quiet) AS INTEGER) AS quiet,
-            CAST(max(peak_rss_bytes) AS INTEGER) AS peak_rss_bytes,
-            CAST(max(taken_at) AS TEXT) AS taken_at
-        FROM ranked
-        GROUP BY
-            configuration_id, kind, resolution, machine_id, batch_size, threads, program_version, git_commit
     )
 SELECT
     configuration_id, kind, resolution, machine_id, batch_size, threads, program_version, git_commit,
-    images_per_s, images_per_s_low, images_per_s_high, rounds, quiet, peak_rss_bytes, taken_at,
-    -- 1 for the row taken last of its configuration, kind and resolution: the one that results show.
+    CAST(avg(CASE WHEN place IN ((rounds + 1) / 2, (rounds + 2) / 2) THEN images_per_s END) AS REAL)
+        AS images_per_s,
+    CAST(min(images_per_s_low) AS REAL) AS images_per_s_low,
+    CAST(max(images_per_s_high) AS REAL) AS images_per_s_high,
+    CAST(count(*) AS INTEGER) AS rounds,
+    CAST(min(quiet) AS INTEGER) AS quiet,
+    CAST(max(peak_rss_bytes) AS INTEGER) AS peak_rss_bytes,
+    CAST(max(taken_at) AS TEXT) AS taken_at,
+    -- 1 for the row taken last of its configuration, kind and resolution: the one that results show. Here,
+    -- and not in a query around this one: SQLite then builds no index to join it by.
     CAST(row_number() OVER (
         PARTITION BY configuration_id, kind, resolution
-        ORDER BY taken_at DESC, machine_id DESC, batch_size DESC, threads DESC
+        ORDER BY max(taken_at) DESC, machine_id DESC, batch_size DESC, threads DESC
     ) = 1 AS INTEGER) AS newest
-FROM pooled;
+FROM ranked
+GROUP BY configuration_id, kind, resolution, machine_id, batch_size, threads, program_version, git_commit;
 
 -- One row per trial, whatever its state: its settings, its course, its training speed.
 CREATE VIEW trial_overview AS

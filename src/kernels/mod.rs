@@ -20,6 +20,7 @@ mod proxy_norm;
 mod simd;
 mod squeeze_excite;
 mod threads;
+mod tile;
 
 #[cfg(test)]
 pub(crate) mod reference;

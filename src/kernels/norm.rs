@@ -7,14 +7,15 @@
 //! `mean` and `rstd` belong to a batch and channel (batch norm), or to an image and a group of channels
 //! (group norm; layer norm with one group, instance norm with as many as channels); either way they are held
 //! per channel. `m` and `s` are proxy norm's (see `proxy_norm`), 0 and 1 without it. Variances are biased,
-//! taken in a second pass over the centred values; long sums go through double precision every 64 pixels.
+//! taken in a second pass over the centred values; sums go on in double precision every 64 values.
 
 use super::activation::{Activate, Activation, Identity, Swish};
 use super::simd::dispatch;
 use super::threads::{for_chunks, map_parts};
+use super::tile::{fold, repeated, stretch};
 
-/// Pixels summed in single precision before a sum goes on in double.
-const SUM_BLOCK: usize = 64;
+/// Values summed in single precision before a sum goes on in double.
+pub(super) const SUM_BLOCK: usize = 64;
 
 /// Mean and biased variance of each channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,34 +107,46 @@ fn total(vectors: Vec<Vec<f64>>, c: usize) -> Vec<f64> {
 
 /// Sums over pixels of `x (pixels, c)`.
 pub(super) fn channel_sums(x: &[f32], c: usize) -> Vec<f64> {
-    block_sums(x, c, |x, _, sum| sum + x)
-}
-
-fn channel_square_sums(x: &[f32], c: usize, mean: &[f32]) -> Vec<f64> {
-    block_sums(x, c, |x, channel, sum| {
-        let centred = x - mean[channel];
-        centred.mul_add(centred, sum)
-    })
-}
-
-#[inline(always)]
-fn block_sums(x: &[f32], c: usize, add: impl Fn(f32, usize, f32) -> f32) -> Vec<f64> {
-    let mut totals = vec![0.0f64; c];
-    let mut sums = vec![0.0f32; c];
     dispatch(
         #[inline(always)]
         || {
-            for block in x.chunks(SUM_BLOCK * c) {
-                sums.fill(0.0);
-                for pixel in block.chunks_exact(c) {
-                    for channel in 0..c {
-                        sums[channel] = add(pixel[channel], channel, sums[channel]);
-                    }
+            block_sums(x, c, |x, sums| {
+                for (sum, x) in sums.iter_mut().zip(x) {
+                    *sum += x;
                 }
-                totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
-            }
+            })
         },
-    );
+    )
+}
+
+fn channel_square_sums(x: &[f32], c: usize, mean: &[f32]) -> Vec<f64> {
+    let mean = repeated(mean);
+    dispatch(
+        #[inline(always)]
+        || {
+            block_sums(x, c, |x, sums| {
+                for ((sum, x), mean) in sums.iter_mut().zip(x).zip(&mean) {
+                    let centred = x - mean;
+                    *sum = centred.mul_add(centred, *sum);
+                }
+            })
+        },
+    )
+}
+
+/// Per-channel sums of what `add` adds for every stretch.
+#[inline(always)]
+fn block_sums(x: &[f32], c: usize, add: impl Fn(&[f32], &mut [f32])) -> Vec<f64> {
+    let stretch = stretch(c);
+    let mut totals = vec![0.0f64; c];
+    let mut sums = vec![0.0f32; stretch];
+    for block in x.chunks(SUM_BLOCK * stretch) {
+        sums.fill(0.0);
+        for x in block.chunks(stretch) {
+            add(x, &mut sums[..x.len()]);
+        }
+        fold(&mut totals, &sums);
+    }
     totals
 }
 
@@ -167,7 +180,7 @@ pub struct AffineGradients {
     pub proxy_scale: Vec<f32>,
 }
 
-/// One image's constants, channel by channel: `z = x · a + b`, `y = (φ(z) − m) · s`.
+/// One image's constants for a stretch of pixels: `z = x · a + b`, `y = (φ(z) − m) · s`.
 struct Channels {
     a: Vec<f32>,
     b: Vec<f32>,
@@ -183,9 +196,10 @@ impl NormPass<'_> {
     fn channels(&self, mean: &[f32], rstd: &[f32]) -> Channels {
         let c = self.c();
         let a: Vec<f32> = self.gamma.iter().zip(rstd).map(|(gamma, rstd)| gamma * rstd).collect();
-        let b = (0..c).map(|i| self.beta.map_or(0.0, |beta| beta[i]) - mean[i] * a[i]).collect();
-        let or = |vector: Option<&[f32]>, value| vector.map_or_else(|| vec![value; c], <[f32]>::to_vec);
-        Channels { a, b, m: or(self.proxy_mean, 0.0), s: or(self.proxy_scale, 1.0) }
+        let b: Vec<f32> = (0..c).map(|i| self.beta.map_or(0.0, |beta| beta[i]) - mean[i] * a[i]).collect();
+        let or = |vector: Option<&[f32]>, value| vector.map_or_else(|| vec![value; stretch(c)], repeated);
+        let (m, s) = (or(self.proxy_mean, 0.0), or(self.proxy_scale, 1.0));
+        Channels { a: repeated(&a), b: repeated(&b), m, s }
     }
 
     /// `y` of `x`, both `(n, pixels, c)`.
@@ -222,7 +236,7 @@ impl NormPass<'_> {
         for_chunks(dx, len, |image, dx| {
             let (mean, rstd) = statistics.of_image(image, c);
             let of_image = if means.len() > 1 { &means[image] } else { &means[0] };
-            let rule = InputRule { mean, rstd, gamma: self.gamma, means: of_image };
+            let rule = InputRule::new(mean, rstd, self.gamma, of_image);
             let (x, dz) = (&x[image * len..][..len], &dz[image * len..][..len]);
             dispatch(
                 #[inline(always)]
@@ -292,10 +306,11 @@ impl NormPass<'_> {
 
 #[inline(always)]
 fn apply<A: Activate>(x: &[f32], channels: &Channels, y: &mut [f32]) {
-    let c = channels.a.len();
-    let (a, b, m, s) = (&channels.a[..c], &channels.b[..c], &channels.m[..c], &channels.s[..c]);
-    for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
-        for i in 0..c {
+    let stretch = channels.a.len();
+    for (x, y) in x.chunks(stretch).zip(y.chunks_mut(stretch)) {
+        let len = x.len();
+        let (a, b, m, s) = (&channels.a[..len], &channels.b[..len], &channels.m[..len], &channels.s[..len]);
+        for i in 0..len {
             y[i] = (A::value(x[i].mul_add(a[i], b[i])) - m[i]) * s[i];
         }
     }
@@ -328,17 +343,20 @@ fn affine_gradient<A: Activate>(
     dy: &mut [f32],
     sums: &mut Sums,
 ) {
-    let c = mean.len();
-    let (a, b, m, s) = (&channels.a[..c], &channels.b[..c], &channels.m[..c], &channels.s[..c]);
-    let (mean, rstd) = (&mean[..c], &rstd[..c]);
-    let mut block = [vec![0.0f32; c], vec![0.0; c], vec![0.0; c], vec![0.0; c]];
-    for (x, dy) in x.chunks(SUM_BLOCK * c).zip(dy.chunks_mut(SUM_BLOCK * c)) {
+    let stretch = channels.a.len();
+    let (mean, rstd) = (repeated(mean), repeated(rstd));
+    let mut block = [(); 4].map(|()| vec![0.0f32; stretch]);
+    for (x, dy) in x.chunks(SUM_BLOCK * stretch).zip(dy.chunks_mut(SUM_BLOCK * stretch)) {
         block.iter_mut().for_each(|sum| sum.fill(0.0));
         let [dz_sum, xhat_sum, m_sum, s_sum] = &mut block;
-        let (dz_sum, xhat_sum) = (&mut dz_sum[..c], &mut xhat_sum[..c]);
-        let (m_sum, s_sum) = (&mut m_sum[..c], &mut s_sum[..c]);
-        for (x, dy) in x.chunks_exact(c).zip(dy.chunks_exact_mut(c)) {
-            for i in 0..c {
+        for (x, dy) in x.chunks(stretch).zip(dy.chunks_mut(stretch)) {
+            let len = x.len();
+            let (a, b, m, s) =
+                (&channels.a[..len], &channels.b[..len], &channels.m[..len], &channels.s[..len]);
+            let (mean, rstd) = (&mean[..len], &rstd[..len]);
+            let (dz_sum, xhat_sum) = (&mut dz_sum[..len], &mut xhat_sum[..len]);
+            let (m_sum, s_sum) = (&mut m_sum[..len], &mut s_sum[..len]);
+            for i in 0..len {
                 let (value, slope) = A::with_slope(x[i].mul_add(a[i], b[i]));
                 let through = dy[i] * s[i];
                 let dz = through * slope;
@@ -350,30 +368,44 @@ fn affine_gradient<A: Activate>(
             }
         }
         let totals = [&mut sums.dz, &mut sums.dz_xhat, &mut sums.m, &mut sums.s];
-        for (total, sum) in totals.into_iter().zip(&block) {
-            total.iter_mut().zip(sum).for_each(|(total, sum)| *total += f64::from(*sum));
+        totals.into_iter().zip(&block).for_each(|(total, sum)| fold(total, sum));
+    }
+}
+
+/// `dx += rstd (γ dz − mean(γ dz) − x̂ mean(γ dz x̂))`, as `p dz + q + r (x − mean)` for a stretch of pixels.
+struct InputRule {
+    mean: Vec<f32>,
+    p: Vec<f32>,
+    q: Vec<f32>,
+    r: Vec<f32>,
+}
+
+impl InputRule {
+    fn new(
+        mean: &[f32],
+        rstd: &[f32],
+        gamma: &[f32],
+        (mean_dz, mean_dz_xhat): &(Vec<f32>, Vec<f32>),
+    ) -> Self {
+        let channels = |f: &dyn Fn(usize) -> f32| repeated(&(0..gamma.len()).map(f).collect::<Vec<f32>>());
+        Self {
+            mean: repeated(mean),
+            p: channels(&|i| rstd[i] * gamma[i]),
+            q: channels(&|i| -rstd[i] * mean_dz[i]),
+            r: channels(&|i| -rstd[i] * rstd[i] * mean_dz_xhat[i]),
         }
     }
 }
 
-/// `dx += rstd (γ dz − mean(γ dz) − x̂ mean(γ dz x̂))`.
-struct InputRule<'a> {
-    mean: &'a [f32],
-    rstd: &'a [f32],
-    gamma: &'a [f32],
-    means: &'a (Vec<f32>, Vec<f32>),
-}
-
 #[inline(always)]
-fn add_input_gradient(x: &[f32], dz: &[f32], rule: &InputRule<'_>, dx: &mut [f32]) {
-    let c = rule.gamma.len();
-    let (mean, rstd, gamma) = (&rule.mean[..c], &rule.rstd[..c], &rule.gamma[..c]);
-    let (mean_dz, mean_dz_xhat) = (&rule.means.0[..c], &rule.means.1[..c]);
-    for ((x, dz), dx) in x.chunks_exact(c).zip(dz.chunks_exact(c)).zip(dx.chunks_exact_mut(c)) {
-        for i in 0..c {
-            let xhat = (x[i] - mean[i]) * rstd[i];
-            let inner = gamma[i].mul_add(dz[i], -mean_dz[i]) - xhat * mean_dz_xhat[i];
-            dx[i] = rstd[i].mul_add(inner, dx[i]);
+fn add_input_gradient(x: &[f32], dz: &[f32], rule: &InputRule, dx: &mut [f32]) {
+    let stretch = rule.mean.len();
+    for ((x, dz), dx) in x.chunks(stretch).zip(dz.chunks(stretch)).zip(dx.chunks_mut(stretch)) {
+        let len = x.len();
+        let (mean, p, q, r) = (&rule.mean[..len], &rule.p[..len], &rule.q[..len], &rule.r[..len]);
+        let (dz, dx) = (&dz[..len], &mut dx[..len]);
+        for i in 0..len {
+            dx[i] += p[i].mul_add(dz[i], r[i].mul_add(x[i] - mean[i], q[i]));
         }
     }
 }

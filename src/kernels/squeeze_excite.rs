@@ -3,9 +3,11 @@
 
 use super::activation::{Activate, Swish, sigmoid};
 use super::gemm::{add_product_nt, add_product_tn, product};
+use super::norm::SUM_BLOCK;
 use super::pool;
 use super::simd::dispatch;
 use super::threads::{for_chunks, map_parts};
+use super::tile::{fold, repeated, stretch};
 
 /// Sizes of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,38 +162,38 @@ impl Gate {
 
 #[inline(always)]
 fn scale_pixels(x: &[f32], factor: &[f32], y: &mut [f32]) {
-    let c = factor.len();
-    for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
-        for i in 0..c {
-            y[i] = x[i] * factor[i];
+    let factor = repeated(factor);
+    for (x, y) in x.chunks(factor.len()).zip(y.chunks_mut(factor.len())) {
+        for ((y, x), factor) in y.iter_mut().zip(x).zip(&factor) {
+            *y = x * factor;
         }
     }
 }
 
-/// `Σ x · dy` over pixels; in single precision over blocks of 64, in double over those.
+/// `Σ x · dy` over pixels.
 #[inline(always)]
 fn product_sums(x: &[f32], dy: &[f32], c: usize) -> Vec<f32> {
+    let stretch = stretch(c);
     let mut totals = vec![0.0f64; c];
-    let mut sums = vec![0.0f32; c];
-    for (x, dy) in x.chunks(64 * c).zip(dy.chunks(64 * c)) {
+    let mut sums = vec![0.0f32; stretch];
+    for (x, dy) in x.chunks(SUM_BLOCK * stretch).zip(dy.chunks(SUM_BLOCK * stretch)) {
         sums.fill(0.0);
-        for (x, dy) in x.chunks_exact(c).zip(dy.chunks_exact(c)) {
-            for i in 0..c {
-                sums[i] = x[i].mul_add(dy[i], sums[i]);
+        for (x, dy) in x.chunks(stretch).zip(dy.chunks(stretch)) {
+            for ((sum, x), dy) in sums.iter_mut().zip(x).zip(dy) {
+                *sum = x.mul_add(*dy, *sum);
             }
         }
-        totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
+        fold(&mut totals, &sums);
     }
     totals.iter().map(|total| *total as f32).collect()
 }
 
 #[inline(always)]
 fn add_scaled(dy: &[f32], factor: &[f32], share: &[f32], dx: &mut [f32]) {
-    let c = factor.len();
-    let share = &share[..c];
-    for (dy, dx) in dy.chunks_exact(c).zip(dx.chunks_exact_mut(c)) {
-        for i in 0..c {
-            dx[i] += dy[i].mul_add(factor[i], share[i]);
+    let (factor, share) = (repeated(factor), repeated(share));
+    for (dy, dx) in dy.chunks(factor.len()).zip(dx.chunks_mut(factor.len())) {
+        for (((dx, dy), factor), share) in dx.iter_mut().zip(dy).zip(&factor).zip(&share) {
+            *dx += dy.mul_add(*factor, *share);
         }
     }
 }

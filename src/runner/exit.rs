@@ -59,6 +59,16 @@ pub enum Conclusion {
     },
 }
 
+impl Conclusion {
+    /// What went wrong; empty if nothing did.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Failed { message, .. } => message.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
 impl Exit {
     /// The conclusion. A last word counts, however the process ended after it.
     pub fn conclusion(&self) -> Conclusion {

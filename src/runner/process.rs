@@ -191,7 +191,7 @@ fn listen(
 ) -> (Option<Message>, Option<CodecError>) {
     let mut lines = LineReader::new(BufReader::new(stdout));
     loop {
-        match lines.next::<Message>() {
+        match lines.read::<Message>() {
             Ok(Some(message)) if message.ends_job() => return (Some(message), None),
             Ok(Some(message)) => {
                 peak.fetch_max(usage::peak_rss_bytes(pid).unwrap_or(0), Ordering::Relaxed);

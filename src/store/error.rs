@@ -228,3 +228,39 @@ impl StoreError {
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_where_and_what_to_do() {
+        let path = || PathBuf::from("results/effsweep.db");
+        let holder =
+            Holder { pid: 4711, host: "bench".to_owned(), since: "2026-01-31T12:00:00.000Z".to_owned() };
+        let cases = [
+            (
+                StoreError::Held { path: path(), holder },
+                "lock results/effsweep.db: another run holds it \
+                 (process 4711 on bench since 2026-01-31T12:00:00.000Z)",
+            ),
+            (
+                StoreError::NewerSchema { path: path(), found: 3, known: 1 },
+                "open results/effsweep.db: its schema is version 3, this effsweep knows 1; \
+                 use the newer effsweep, or another `--db`",
+            ),
+            (
+                StoreError::Full { path: path(), doing: "record epochs" },
+                "record epochs in results/effsweep.db: the disk is full; \
+                 nothing of it was kept, free some space and run again",
+            ),
+            (
+                StoreError::UnknownSweep { path: path(), name: "a".to_owned(), known: vec![] },
+                "find the sweep `a` in results/effsweep.db: it has none",
+            ),
+        ];
+        for (error, message) in cases {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

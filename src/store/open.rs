@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use rusqlite_migration::Migrations;
 
@@ -101,7 +103,7 @@ fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
 /// no effect inside a transaction, which is why no migration has them.
 fn set_up_writing(connection: &Connection) -> rusqlite::Result<()> {
     // Readers never wait for the writer, nor it for them: people look while a sweep runs.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    switch_to_wal(connection)?;
     // A finished trial is hours of work: every commit waits for the disk (NORMAL may lose the last ones
     // in a power cut). A commit is 0.3 ms, a trial at least seconds.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -116,18 +118,37 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
+/// Switches to a write-ahead log. SQLite does not wait for a lock here (it would deadlock if two processes
+/// switched a new file at once), so the waiting is ours.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && began.elapsed() < BUSY_TIMEOUT =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            switched => return switched,
+        }
+    }
+}
+
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::NotFound { path: path.to_owned() });
     }
-    let opened = read_only(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-    // WAL readers share an index file; where the folder does not let it be created, nobody writes there
-    // either, and without a log the file alone is the whole database.
-    let sealed = matches!(opened, Err(StoreError::CannotOpen { .. })) && !beside(path, "-wal").exists();
-    if sealed {
-        read_only(&immutable(path), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
-    } else {
-        opened
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    match read_only(path, flags) {
+        // WAL readers share an index file. Where the folder does not let it be created nobody writes either,
+        // and without a log the file alone is the whole database.
+        Err(StoreError::ReadOnly { .. } | StoreError::CannotOpen { .. })
+            if !beside(path, "-wal").exists() =>
+        {
+            read_only(&immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        opened => opened,
     }
 }
 

@@ -12,8 +12,7 @@ use super::schedule::Schedule;
 use super::step::Trainee;
 use super::stream::{Purpose, stream};
 use super::targets::smoothed;
-use crate::data::Split;
-use crate::data::{Batch, Dataset, TrainLoader, steps_per_epoch};
+use crate::data::{Batch, Dataset, Epoch, Split, TrainLoader, steps_per_epoch};
 use crate::model::{EfficientNet, Parameters};
 use crate::ops::view;
 use crate::protocol::EpochReport;
@@ -174,9 +173,9 @@ impl<'a> Run<'a> {
     fn epoch(&mut self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<EpochEnd, TrainError> {
         let Trial { settings, seed, dataset, threads, .. } = self.trial;
         let (side, batch_size) = (settings.train.resolution, settings.train.batch_size);
-        let pass =
-            crate::data::Epoch { seed: *seed, number: self.progress.epochs, first_step: self.progress.step };
-        let loader = TrainLoader::new(Arc::clone(dataset), &settings.data, batch_size, side, pass, *threads)?;
+        let epoch = Epoch { seed: *seed, number: self.progress.epochs, first_step: self.progress.step };
+        let set = Arc::clone(dataset);
+        let loader = TrainLoader::new(set, &settings.data, batch_size, side, epoch, *threads)?;
         let before = self.progress.elapsed_s;
         let start = Instant::now();
         let mut told = start;
