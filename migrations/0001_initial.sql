@@ -16,7 +16,7 @@ CREATE TABLE machines (
     hostname      TEXT    NOT NULL,
     cpu_model     TEXT    NOT NULL,
     logical_cpus  INTEGER NOT NULL CHECK (logical_cpus > 0),
-    memory_bytes  INTEGER NOT NULL CHECK (memory_bytes > 0),
+    memory_bytes  INTEGER CHECK (memory_bytes > 0),
     os            TEXT    NOT NULL,
     architecture  TEXT    NOT NULL,
     simd          TEXT    NOT NULL

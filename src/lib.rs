@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod arch;
+pub mod cli;
 pub mod data;
 pub mod durable;
 pub mod kernels;
@@ -10,6 +11,7 @@ pub mod model;
 pub mod ops;
 pub mod protocol;
 pub mod report;
+pub mod runner;
 pub mod store;
 pub mod sweep;
 pub mod train;

@@ -78,7 +78,7 @@ pub fn machine(fingerprint: &str) -> MachineRow {
         hostname: "bench".to_owned(),
         cpu_model: "A CPU".to_owned(),
         logical_cpus: 2,
-        memory_bytes: 8 << 30,
+        memory_bytes: Some(8 << 30),
         os: "Linux 6.1".to_owned(),
         architecture: "x86_64".to_owned(),
         simd: "avx512f".to_owned(),

@@ -16,8 +16,8 @@ pub struct MachineRow {
     pub cpu_model: String,
     /// Processors that the system schedules on.
     pub logical_cpus: u32,
-    /// Main memory, bytes.
-    pub memory_bytes: u64,
+    /// Main memory, bytes, where the system says.
+    pub memory_bytes: Option<u64>,
     /// Operating system and kernel.
     pub os: String,
     /// Instruction set architecture (`x86_64`).
@@ -45,7 +45,7 @@ impl Store {
                 ":hostname": machine.hostname,
                 ":cpu_model": machine.cpu_model,
                 ":logical_cpus": machine.logical_cpus,
-                ":memory_bytes": Count(machine.memory_bytes),
+                ":memory_bytes": machine.memory_bytes.map(Count),
                 ":os": machine.os,
                 ":architecture": machine.architecture,
                 ":simd": machine.simd,

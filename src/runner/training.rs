@@ -1,0 +1,281 @@
+//! The phase that trains and evaluates: claims trials, hands them to workers, writes down what they report.
+//!
+//! Epochs are gathered and written about once a second; an attempt's end, with the state it leaves its trial in, is
+//! one transaction, after its epochs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::crew::{Duty, End};
+use super::error::RunError;
+use super::event::{Event, Namer, Subject, Summary, TrialTask};
+use super::exit::{Conclusion, Exit};
+use super::files::Files;
+use super::register::number;
+use super::scheduler::{Task, Verdict};
+use crate::protocol::{EpochReport, EvaluationReport, Job, Message, TrainJob, VERSION};
+use crate::store::{
+    self, AttemptEnd, AttemptStart, Claim, EpochRow, EvaluationRow, Next, Outcome, Store, SweepId, TrialId,
+};
+use crate::sweep::Settings;
+use crate::sweep::settings::Keep;
+
+/// A trial that needs a worker.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TrialWork {
+    pub trial: TrialId,
+    pub task: TrialTask,
+}
+
+/// The phase.
+pub(super) struct Training<'a> {
+    pub store: &'a mut Store,
+    pub sweep: SweepId,
+    pub runner: &'a store::Runner,
+    pub work: Vec<TrialWork>,
+    /// `[measure]` and `[run]`, which hold for the whole sweep.
+    pub settings: &'a Settings,
+    pub files: &'a Files,
+    pub namer: &'a Namer,
+    pub emit: &'a mut dyn FnMut(Event),
+    pub summary: &'a mut Summary,
+    pub attempts: HashMap<Task, Attempt>,
+    pub epochs: Vec<EpochRow>,
+}
+
+/// A worker at a trial.
+pub(super) struct Attempt {
+    claim: Claim,
+    task: TrialTask,
+    subject: Arc<Subject>,
+}
+
+impl Duty for Training<'_> {
+    fn begin(&mut self, task: Task) -> Result<Option<Job>, RunError> {
+        let Some(work) = self.work.get(task).copied() else { return Ok(None) };
+        let claim = match work.task {
+            TrialTask::Train => self.store.claim_trial(self.sweep, work.trial, self.runner)?,
+            TrialTask::Evaluate => self.store.claim_evaluation(self.sweep, work.trial, self.runner)?,
+        };
+        let Some(claim) = claim else { return Ok(None) };
+        let settings = self.resolve(&claim)?;
+        let subject = Arc::new(self.namer.trial(claim.key.to_string(), &settings, claim.seed));
+        (self.emit)(Event::TrialStarted {
+            trial: Arc::clone(&subject),
+            attempt: claim.number,
+            epochs: settings.train.epochs,
+            task: work.task,
+        });
+        let job = TrainJob {
+            version: VERSION,
+            trial: claim.key.to_string(),
+            settings,
+            seed: claim.seed,
+            test_resolutions: claim.tests.iter().map(|test| test.resolution as usize).collect(),
+            threads: self.runner.threads as usize,
+            checkpoints: self.files.checkpoints(claim.key),
+            weights: self.files.weights(claim.key),
+        };
+        self.attempts.insert(task, Attempt { claim, task: work.task, subject });
+        Ok(Some(Job::Train(Box::new(job))))
+    }
+
+    fn begun(&mut self, task: Task, pid: u32) -> Result<(), RunError> {
+        if let Some(attempt) = self.attempts.get(&task) {
+            self.store.set_worker(attempt.claim.attempt, pid)?;
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, task: Task, message: Message) -> Result<(), RunError> {
+        let Some(attempt) = self.attempts.get(&task) else { return Ok(()) };
+        let trial = Arc::clone(&attempt.subject);
+        match message {
+            Message::Started { data_id, resumed_epochs, .. } => {
+                let start = AttemptStart {
+                    data_fingerprint: data_id,
+                    resumed_epochs: number(resumed_epochs),
+                };
+                self.store.start_attempt(attempt.claim.attempt, &start)?;
+                if resumed_epochs > 0 && attempt.task == TrialTask::Train {
+                    (self.emit)(Event::TrialResumed { trial, epochs: resumed_epochs });
+                }
+            }
+            Message::Progress { epoch, step, steps, loss, images_per_s } => {
+                (self.emit)(Event::Progress { trial, epoch, step, steps, loss, images_per_s });
+            }
+            Message::Epoch(report) => {
+                self.epochs.push(epoch_row(attempt.claim.trial, &report));
+                (self.emit)(Event::Epoch { trial, report });
+            }
+            Message::Evaluated(report) => {
+                self.store.record_evaluation(&evaluation_row(&attempt.claim, &report))?;
+                (self.emit)(Event::Evaluated { trial, report });
+            }
+            // Checkpoints concern the worker alone, and the others end a job or measure.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, task: Task, end: End) -> Result<(), RunError> {
+        self.settle()?;
+        let Some(attempt) = self.attempts.remove(&task) else { return Ok(()) };
+        let outcome = self.outcome(&attempt, &end)?;
+        self.store.end_attempt(attempt.claim.attempt, &attempt_end(outcome, &end))?;
+        if matches!(end.conclusion, Conclusion::Finished { .. } | Conclusion::Diverged { .. }) {
+            self.clean_up(&attempt)?;
+        }
+        self.tell(&attempt, &end)
+    }
+
+    fn stopping(&mut self, at_once: bool) {
+        (self.emit)(Event::Stopping { at_once });
+    }
+
+    fn settle(&mut self) -> Result<(), RunError> {
+        if !self.epochs.is_empty() {
+            self.store.record_epochs(&self.epochs)?;
+            self.epochs.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Training<'_> {
+    /// The configuration's settings from the database, with this sweep's way to run and measure.
+    fn resolve(&self, claim: &Claim) -> Result<Settings, RunError> {
+        settings(&claim.settings, self.settings, || claim.key.to_string())
+    }
+
+    fn outcome(&self, attempt: &Attempt, end: &End) -> Result<Outcome, RunError> {
+        let claim = &attempt.claim;
+        Ok(match (&end.conclusion, end.verdict) {
+            (Conclusion::Finished { .. }, _) if attempt.task == TrialTask::Evaluate => Outcome::Evaluated,
+            (Conclusion::Finished { weights }, _) => Outcome::Trained {
+                train_s: self.store.epochs(claim.trial)?.iter().map(|epoch| epoch.elapsed_s).sum(),
+                weights_path: self.keeps_weights().then(|| self.files.weights_in_database(claim.key)),
+                weights_checksum: weights.clone(),
+            },
+            (Conclusion::Diverged { epoch, step }, _) => {
+                Outcome::Diverged { epoch: number(*epoch), step: number(*step) }
+            }
+            (_, Verdict::Retry { cause, .. }) => {
+                Outcome::Failed { cause: cause.name().to_owned(), next: Next::Retry }
+            }
+            (_, Verdict::GiveUp { cause }) => {
+                Outcome::Failed { cause: cause.name().to_owned(), next: Next::GiveUp }
+            }
+            (_, Verdict::PutBack | Verdict::Done) => Outcome::Stopped,
+        })
+    }
+
+    /// Whether final weights stay, at least until the run ends.
+    fn keeps_weights(&self) -> bool {
+        self.settings.run.keep != Keep::None
+    }
+
+    fn clean_up(&self, attempt: &Attempt) -> Result<(), RunError> {
+        let key = attempt.claim.key;
+        self.files.remove_checkpoints(key).map_err(|source| RunError::File {
+            doing: "remove the checkpoints",
+            path: self.files.checkpoints(key),
+            source,
+        })?;
+        if !self.keeps_weights() && attempt.claim.weights_path.is_none() {
+            self.files.remove_weights(key).map_err(|source| RunError::File {
+                doing: "remove the weights",
+                path: self.files.weights(key),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells and counts what became of the trial.
+    fn tell(&mut self, attempt: &Attempt, end: &End) -> Result<(), RunError> {
+        let trial = Arc::clone(&attempt.subject);
+        let event = match (&end.conclusion, end.verdict) {
+            (Conclusion::Finished { .. }, _) => {
+                let train_s = self.store.epochs(attempt.claim.trial)?.iter().map(|epoch| epoch.elapsed_s).sum();
+                match attempt.task {
+                    TrialTask::Train => self.summary.finished += 1,
+                    TrialTask::Evaluate => self.summary.evaluated += 1,
+                }
+                Event::TrialFinished { trial, train_s }
+            }
+            (Conclusion::Diverged { epoch, step }, _) => {
+                self.summary.diverged += 1;
+                Event::TrialDiverged { trial, epoch: *epoch, step: *step }
+            }
+            (conclusion, Verdict::Retry { cause, wait }) => {
+                Event::TrialRetrying { trial, cause, message: conclusion.message(), wait }
+            }
+            (conclusion, Verdict::GiveUp { cause }) => {
+                match attempt.task {
+                    TrialTask::Train => self.summary.failed += 1,
+                    TrialTask::Evaluate => self.summary.unmeasured += 1,
+                }
+                Event::TrialFailed { trial, cause, message: conclusion.message() }
+            }
+            (_, Verdict::PutBack | Verdict::Done) => Event::TrialStopped { trial },
+        };
+        // A trial put back is over for the scheduler and not for the sweep.
+        self.summary.left += usize::from(matches!(event, Event::TrialStopped { .. }));
+        (self.emit)(event);
+        Ok(())
+    }
+}
+
+/// Settings as the database has them, completed by the sweep's sections that are no part of a trial.
+pub(super) fn settings(
+    text: &str,
+    sweep: &Settings,
+    key: impl FnOnce() -> String,
+) -> Result<Settings, RunError> {
+    let trial: Settings =
+        serde_json::from_str(text).map_err(|source| RunError::Settings { key: key(), source })?;
+    Ok(Settings { measure: sweep.measure.clone(), run: sweep.run.clone(), ..trial })
+}
+
+fn attempt_end(outcome: Outcome, end: &End) -> AttemptEnd {
+    let Exit { status, signal, log, peak_rss_bytes, user_cpu_s, system_cpu_s, .. } = end.exit.as_ref();
+    AttemptEnd {
+        outcome,
+        exit_status: *status,
+        signal: *signal,
+        message: Some(end.conclusion.message()).filter(|message| !message.is_empty()),
+        log_tail: Some(log.clone()).filter(|log| !log.is_empty()),
+        peak_rss_bytes: *peak_rss_bytes,
+        user_cpu_s: *user_cpu_s,
+        system_cpu_s: *system_cpu_s,
+    }
+}
+
+fn epoch_row(trial_id: TrialId, report: &EpochReport) -> EpochRow {
+    EpochRow {
+        trial_id,
+        epoch: number(report.epoch),
+        train_loss: f64::from(report.train_loss),
+        train_top1: f64::from(report.train_top1),
+        learning_rate: report.learning_rate,
+        images: number(report.images),
+        elapsed_s: report.elapsed_s,
+    }
+}
+
+fn evaluation_row(claim: &Claim, report: &EvaluationReport) -> EvaluationRow {
+    let test_resolution = number(report.test_resolution);
+    let asked = claim.tests.iter().find(|test| test.resolution == test_resolution);
+    EvaluationRow {
+        trial_id: claim.trial,
+        test_resolution,
+        fine_tuned: false,
+        aliased: asked.is_some_and(|test| test.aliased),
+        images: number(report.images),
+        top1_correct: number(report.top1_correct),
+        top5_correct: number(report.top5_correct),
+        loss: report.loss,
+        elapsed_s: report.elapsed_s,
+    }
+}

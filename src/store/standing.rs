@@ -1,0 +1,162 @@
+//! What a plan asks of the whole database at once: by key, before a sweep is registered.
+
+use std::collections::{HashMap, HashSet};
+
+use super::column::Count;
+use super::{ConfigurationId, Key, MeasureKind, Store, StoreError, SweepId, TrialId};
+
+/// One kind of measurement of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// The configuration's key.
+    pub configuration: Key,
+    /// What was timed.
+    pub kind: MeasureKind,
+    /// Side of the images, pixels.
+    pub resolution: u32,
+    /// Images a step.
+    pub batch_size: u32,
+}
+
+/// How fast a configuration trained, other trials beside it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainingSpeed {
+    /// The configuration's key.
+    pub configuration: Key,
+    /// Multiply-accumulates of one image's forward pass.
+    pub macs: u64,
+    /// Images of one epoch.
+    pub images: u32,
+    /// Images per second over all of its epochs.
+    pub images_per_s: f64,
+}
+
+impl Store {
+    /// Every accuracy that is there: trial and test resolution.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn evaluated(&self) -> Result<HashSet<(Key, u32)>, StoreError> {
+        self.read("list the evaluations", |db| {
+            db.prepare_cached(
+                "SELECT t.key, e.test_resolution FROM evaluations AS e JOIN trials AS t ON t.id = e.trial_id
+                 WHERE NOT e.fine_tuned",
+            )?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+        })
+    }
+
+    /// Exclusive rounds of every kind of measurement taken on the machine of that fingerprint with that number of
+    /// threads.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn measured(&self, fingerprint: &str, threads: u32) -> Result<HashMap<Step, u32>, StoreError> {
+        self.read("list the measurements", |db| {
+            db.prepare_cached(
+                "SELECT c.key, x.kind, x.resolution, x.batch_size, count(*) AS rounds
+                 FROM measurements AS x
+                 JOIN machines AS m ON m.id = x.machine_id
+                 JOIN configurations AS c ON c.id = x.configuration_id
+                 WHERE m.fingerprint = ?1 AND x.threads = ?2 AND x.mode = 'exclusive'
+                 GROUP BY c.id, x.kind, x.resolution, x.batch_size",
+            )?
+            .query_map((fingerprint, threads), |row| {
+                let step = Step {
+                    configuration: row.get("key")?,
+                    kind: row.get("kind")?,
+                    resolution: row.get("resolution")?,
+                    batch_size: row.get("batch_size")?,
+                };
+                Ok((step, row.get("rounds")?))
+            })?
+            .collect()
+        })
+    }
+
+    /// How fast each configuration trained on the machine of that fingerprint: of its trials that ended there.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn training_speeds(&self, fingerprint: &str) -> Result<Vec<TrainingSpeed>, StoreError> {
+        self.read("read how fast trials trained", |db| {
+            db.prepare_cached(
+                "SELECT c.key, c.macs, max(e.images) AS images, sum(e.images) / sum(e.elapsed_s) AS images_per_s
+                 FROM machines AS m
+                 JOIN trials AS t ON t.machine_id = m.id
+                 JOIN configurations AS c ON c.id = t.configuration_id
+                 JOIN epochs AS e ON e.trial_id = t.id
+                 WHERE m.fingerprint = ?1
+                 GROUP BY c.id HAVING sum(e.elapsed_s) > 0",
+            )?
+            .query_map([fingerprint], |row| {
+                Ok(TrainingSpeed {
+                    configuration: row.get("key")?,
+                    macs: row.get::<_, Count>("macs")?.into(),
+                    images: row.get("images")?,
+                    images_per_s: row.get("images_per_s")?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    /// These columns of `sweep_results` for every configuration and test resolution of the sweep, in the mean over
+    /// its finished trials; NaN where one is not known. The names are not checked: they must be columns' names.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn mean_results(
+        &self,
+        sweep: SweepId,
+        columns: &[&str],
+    ) -> Result<Vec<(ConfigurationId, Vec<f64>)>, StoreError> {
+        let means: String = columns.iter().map(|column| format!(", avg({column})")).collect();
+        self.read("read the sweep's results", |db| {
+            db.prepare_cached(&format!(
+                "SELECT configuration_id{means} FROM sweep_results
+                 WHERE sweep = (SELECT name FROM sweeps WHERE id = ?1) AND state = 'finished'
+                 GROUP BY configuration_id, test_resolution"
+            ))?
+            .query_map([sweep], |row| {
+                let value = |column| Ok(row.get::<_, Option<f64>>(column)?.unwrap_or(f64::NAN));
+                let values: rusqlite::Result<Vec<f64>> = (1..=columns.len()).map(value).collect();
+                Ok((row.get(0)?, values?))
+            })?
+            .collect()
+        })
+    }
+
+    /// The sweep's trials whose weights are kept and that no other sweep asks for.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn kept_weights(&self, sweep: SweepId) -> Result<Vec<(TrialId, Key, ConfigurationId)>, StoreError> {
+        self.read("list the kept weights", |db| {
+            db.prepare_cached(
+                "SELECT t.id, t.key, t.configuration_id
+                 FROM sweep_trials AS m JOIN trials AS t ON t.id = m.trial_id
+                 WHERE m.sweep_id = ?1 AND t.weights_path IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM sweep_trials AS o WHERE o.trial_id = t.id AND o.sweep_id <> ?1)",
+            )?
+            .query_map([sweep], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect()
+        })
+    }
+
+    /// Plans the sweep's failed trials again. Returns how many.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn replan_failed(&mut self, sweep: SweepId) -> Result<usize, StoreError> {
+        self.write("plan failed trials again", |tx| {
+            tx.execute(
+                "UPDATE trials SET state = 'planned', ended_at = NULL, program_version = NULL, git_commit = NULL,
+                     git_dirty = NULL, machine_id = NULL
+                 WHERE state = 'failed' AND id IN (SELECT trial_id FROM sweep_trials WHERE sweep_id = ?1)",
+                [sweep],
+            )
+        })
+    }
+}
