@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::exit::Failure;
-use super::front::Candidate;
 use super::query::kind;
 use crate::durable::write_atomically;
 use crate::report::{Column, Rows, Value, csv, number};
+use crate::runner::Candidate;
 use crate::store::RateRow;
 use crate::sweep::settings::Setting;
 use crate::sweep::{Direction, Metric, Objective};
