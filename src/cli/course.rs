@@ -134,9 +134,11 @@ impl Course {
     fn begin(&mut self, event: &Event) -> Option<String> {
         let Event::RunStarted { counts, workers, threads, estimate } = event else { return None };
         self.total = counts.new + counts.unfinished + counts.unevaluated;
-        let left = estimate.map(|left| format!(", about {}", number::duration(left.as_secs_f64())));
+        let left = estimate
+            .filter(|left| !left.is_zero())
+            .map(|left| format!(", about {}", number::duration(left.as_secs_f64())));
         Some(format!(
-            "{} to do, {} done before; {workers} at a time with {threads} thread{} each{}",
+            "{} trials to do, {} done before; {workers} at a time with {threads} thread{} each{}",
             self.total,
             counts.kept(),
             if *threads == 1 { "" } else { "s" },
