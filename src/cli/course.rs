@@ -75,6 +75,8 @@ impl Course {
             Event::RunStarted { .. } => self.begin(event),
             Event::TrialStarted { trial, attempt, epochs, task } => {
                 self.running.insert(trial.key.clone(), Running::new(&trial.label, *epochs, now));
+                // Those that were given up before are tried again only if the user asks for it.
+                self.total = self.total.max(self.ended + self.running.len());
                 Some(self.started(trial, *attempt, *task))
             }
             Event::TrialResumed { trial, epochs } => {
@@ -131,12 +133,14 @@ impl Course {
 
     fn begin(&mut self, event: &Event) -> Option<String> {
         let Event::RunStarted { counts, workers, threads, estimate } = event else { return None };
-        self.total = counts.to_run();
-        let left = estimate.map(|left| format!(", about {}", number::duration(left.as_secs_f64())));
+        self.total = counts.new + counts.unfinished + counts.unevaluated;
+        let left = estimate
+            .filter(|left| !left.is_zero())
+            .map(|left| format!(", about {}", number::duration(left.as_secs_f64())));
         Some(format!(
-            "{} to do, {} done before; {workers} at a time with {threads} thread{} each{}",
+            "{} trials to do, {} done before; {workers} at a time with {threads} thread{} each{}",
             self.total,
-            counts.kept,
+            counts.kept(),
             if *threads == 1 { "" } else { "s" },
             left.unwrap_or_default(),
         ))
@@ -179,7 +183,9 @@ impl Course {
         match event {
             Event::MeasuringStarted { configurations, rounds } => {
                 self.rounds = *rounds;
-                Some(format!("measuring {configurations} configurations alone on the machine, {rounds} rounds in all"))
+                Some(format!(
+                    "measuring {configurations} configurations alone on the machine, {rounds} rounds in all"
+                ))
             }
             Event::Measuring { configuration, .. } => {
                 self.measuring = Some(configuration.label.clone());
@@ -188,7 +194,10 @@ impl Course {
             Event::Measured { configuration, kind, resolution, images_per_s, quiet, .. } => {
                 let disturbed = if *quiet { "" } else { ", disturbed by others" };
                 let rate = number::rate(*images_per_s);
-                Some(format!("{configuration}: {} at {resolution} pixels {rate} images/s{disturbed}", kind.name()))
+                Some(format!(
+                    "{configuration}: {} at {resolution} pixels {rate} images/s{disturbed}",
+                    kind.name()
+                ))
             }
             Event::RoundMeasured { .. } => {
                 self.rounds_ended += 1;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use crate::arch::ArchError;
 use crate::data::DataError;
 use crate::durable::WriteError;
+use crate::runner::RunError;
 use crate::store::{self, StoreError};
 use crate::sweep::{ObjectiveError, SweepError};
 
@@ -79,6 +80,13 @@ impl Failure {
     }
 }
 
+fn code(kind: store::Kind) -> u8 {
+    match kind {
+        store::Kind::User => USER,
+        store::Kind::Environment | store::Kind::Bug => FAILED,
+    }
+}
+
 /// `first`, and a line for each cause.
 fn with_causes(first: impl Display, cause: Option<&(dyn Error + 'static)>) -> String {
     std::iter::successors(cause, |&error| error.source())
@@ -100,11 +108,7 @@ impl From<ObjectiveError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let message = with_causes(format_args!("failed to {error}"), error.source());
-        let code = match error.kind() {
-            store::Kind::User => USER,
-            store::Kind::Environment | store::Kind::Bug => FAILED,
-        };
-        Self { code, message: Some(message), hints: Vec::new() }
+        Self { code: code(error.kind()), message: Some(message), hints: Vec::new() }
     }
 }
 
@@ -117,6 +121,19 @@ impl From<DataError> for Failure {
             | DataError::Unreadable { .. } => Self::user(with_causes(&error, error.source())),
             DataError::View { .. } | DataError::Thread(_) | DataError::Panicked { .. } => {
                 Self::failed(&error)
+            }
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Store(error) => error.into(),
+            RunError::Data(error) => error.into(),
+            other => {
+                let message = with_causes(format_args!("failed to {other}"), other.source());
+                Self { code: code(other.kind()), message: Some(message), hints: Vec::new() }
             }
         }
     }

@@ -7,16 +7,18 @@
 //! *Architecture invariant*: nothing below knows a terminal, an argument or an exit code.
 
 mod completions;
-mod costs;
+mod course;
 mod exit;
 mod export;
-mod front;
+mod hand;
 mod look;
 mod network;
 mod pareto;
 mod plan;
+mod progress;
 
 mod query;
+mod run;
 
 mod show;
 mod sql;
@@ -72,6 +74,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Plan(plan::Arguments),
     Status(status::Arguments),
     Show(show::Arguments),
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
     };
     let context = Context { db: global.db, look: Look::new(global.color, global.quiet) };
     let done = match command {
+        Command::Run(arguments) => run::run(&arguments, &context),
         Command::Plan(arguments) => plan::run(&arguments, &context),
         Command::Status(arguments) => status::run(&arguments, &context),
         Command::Show(arguments) => show::run(&arguments, &context),

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use super::Context;
 use super::exit::Failure;
-use super::front::{candidates, front};
 use super::look::Format;
 use super::summary::Summary;
 use crate::durable::write_atomically;
 use crate::report::csv;
+use crate::runner::{candidates, front};
 use crate::store::{Access, Store};
 use crate::sweep::{Metric, Objective};
 

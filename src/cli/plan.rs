@@ -1,16 +1,16 @@
 //! `effsweep plan`: what a sweep file asks for, and what of that is still to be done. Starts and writes nothing.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::costs::{Costs, Totals};
 use super::exit::Failure;
 use super::look::Format;
 use super::summary::{short, told, whole};
 use super::{Context, network};
-use crate::data;
+use crate::measure::machine::Machine;
 use crate::report::{Column, Kind, Rows, Value, number};
-use crate::sweep::settings::{Data, Setting};
+use crate::runner::{Counted, Known, Plan, Register, estimate, place, workers};
+use crate::store::{Access, Store, StoreError};
+use crate::sweep::settings::Setting;
 use crate::sweep::{Configuration, Sweep};
 
 /// Check a sweep file and show what would run.
@@ -50,57 +50,73 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     if arguments.resolved {
         return context.look.print(&sweep.resolved_toml());
     }
-    let mut counted = Counted::default();
+    let mut register = Register::default();
     if arguments.model {
         let configuration = network::configuration(&sweep, arguments.at.as_deref())?;
-        let classes = counted.classes(&configuration.settings.data)?;
+        let classes = register.classes(&configuration.settings.data)?;
         return network::show(&configuration, classes, arguments.format, context);
     }
-    let limit = match (arguments.limit, arguments.format) {
-        (Some(0), _) | (None, Format::Csv | Format::Json) => usize::MAX,
-        (Some(limit), _) => limit,
-        (None, Format::Table) => TABLE_ROWS,
-    };
-    if arguments.format == Format::Table {
-        context.look.print(&headline(&sweep, &mut counted)?)?;
+    match (arguments.format, arguments.limit) {
+        (Format::Table, limit) => overview(&sweep, limit.unwrap_or(TABLE_ROWS), &mut register, context),
+        (format, limit) => {
+            let rows = rows(&sweep, limit.unwrap_or(0), &mut register)?;
+            context.look.write(&rows, format, None)
+        }
     }
-    let rows = rows(&sweep, limit, &mut counted)?;
-    context.look.write(&rows, arguments.format, None)?;
+}
+
+/// Tells how large the sweep is, what of it is done, and its first configurations; all of them if `limit` is 0.
+fn overview(sweep: &Sweep, limit: usize, register: &mut Register, context: &Context) -> Result<(), Failure> {
+    context.look.print(&format!("{}{}\n", headline(sweep, register)?, standing(sweep, context)?))?;
+    let rows = rows(sweep, limit, register)?;
+    context.look.write(&rows, Format::Table, None)?;
     if rows.len() < sweep.len() {
         context.look.say(&format!("… and {} more; `--limit 0` shows all", sweep.len() - rows.len()));
     }
     Ok(())
 }
 
-/// Costs and image sets that were looked at already.
-#[derive(Default)]
-struct Counted {
-    costs: Costs,
-    classes: HashMap<String, usize>,
+/// The overview that `effsweep run --dry-run` gives.
+pub(super) fn dry_run(sweep: &Sweep, context: &Context) -> Result<(), Failure> {
+    overview(sweep, TABLE_ROWS, &mut Register::default(), context)
 }
 
-impl Counted {
-    /// Number of classes of an image set.
-    fn classes(&mut self, data: &Data) -> Result<usize, Failure> {
-        let set = format!("{:?} {:?}", data.set, data.path);
-        if let Some(classes) = self.classes.get(&set) {
-            return Ok(*classes);
-        }
-        let classes = data::open(data)?.classes().len();
-        self.classes.insert(set, classes);
-        Ok(classes)
-    }
+/// What is done already and what is left, by the database; it is not made if it is not there.
+fn standing(sweep: &Sweep, context: &Context) -> Result<String, Failure> {
+    let (settings, db) = (sweep.settings(), context.db.display());
+    let (known, there) = match Store::open(&context.db, Access::Read) {
+        Ok(store) => (Known::read(&store, sweep, &place(&Machine::this(), &settings))?, ""),
+        Err(StoreError::NotFound { .. }) => (Known::default(), ", which is not there yet"),
+        Err(error) => return Err(error.into()),
+    };
+    let plan = Plan::of(sweep, &known);
+    let counts = plan.counts;
+    let always = [(counts.kept(), "kept"), (counts.new, "new")];
+    let sometimes = [
+        (counts.unfinished, "unfinished"),
+        (counts.running, "running"),
+        (counts.failed, "failed"),
+        (counts.unevaluated, "to be evaluated further"),
+        (counts.orphaned, "orphaned"),
+    ];
+    let counted = always.into_iter().chain(sometimes.into_iter().filter(|(count, _)| *count > 0));
+    let counted: Vec<String> = counted.map(|(count, what)| format!("{count} {what}")).collect();
+    let workers = workers(settings.run.workers, settings.run.threads);
+    let time = match estimate(sweep, &plan, &known, workers) {
+        Some(time) => format!("about {}, {workers} at a time", number::duration(time.as_secs_f64())),
+        None => "not known until a trial has trained on this machine".to_owned(),
+    };
+    Ok(format!("  trials: {} ({db}{there})\n  time: {time}\n", counted.join(", ")))
+}
 
-    /// Costs at the train resolution.
-    fn totals(&mut self, configuration: &Configuration) -> Result<Totals, Failure> {
-        let settings = &configuration.settings;
-        let classes = self.classes(&settings.data)?;
-        Ok(self.costs.of(&settings.model, classes, settings.train.resolution)?)
-    }
+/// Costs of a configuration at its train resolution.
+fn counted<'a>(register: &'a mut Register, configuration: &Configuration) -> Result<&'a Counted, Failure> {
+    let classes = register.classes(&configuration.settings.data)?;
+    Ok(register.count(&configuration.settings, classes)?)
 }
 
 /// What the sweep is and how large, in a few lines.
-fn headline(sweep: &Sweep, counted: &mut Counted) -> Result<String, Failure> {
+fn headline(sweep: &Sweep, register: &mut Register) -> Result<String, Failure> {
     let mut text = match sweep.description() {
         Some(description) => format!("{}: {description}\n", sweep.name()),
         None => format!("{}\n", sweep.name()),
@@ -116,16 +132,17 @@ fn headline(sweep: &Sweep, counted: &mut Counted) -> Result<String, Failure> {
         text += &format!("  {name}: {}\n", abridged(&values));
     }
     let networks = sweep.networks().into_iter().filter_map(|index| sweep.configuration(index));
-    let totals =
-        networks.map(|configuration| counted.totals(&configuration)).collect::<Result<Vec<_>, _>>()?;
-    let range = |cost: fn(&Totals) -> u64| {
+    let totals = networks
+        .map(|configuration| counted(register, &configuration).cloned())
+        .collect::<Result<Vec<_>, _>>()?;
+    let range = |cost: fn(&Counted) -> u64| {
         let costs = || totals.iter().map(cost);
         let [least, most] =
             [costs().min(), costs().max()].map(|cost| number::count(cost.unwrap_or(0) as f64));
         if least == most { least } else { format!("{least} to {most}") }
     };
     text += &format!("  parameters: {}\n", range(|totals| totals.parameters));
-    text += &format!("  multiply-accumulates of an image: {}\n\n", range(|totals| totals.macs));
+    text += &format!("  multiply-accumulates of an image: {}\n", range(|totals| totals.macs));
     Ok(text)
 }
 
@@ -136,8 +153,8 @@ fn abridged(values: &[&str]) -> String {
     if values.len() > SHOWN { format!("{shown}, … ({} values)", values.len()) } else { shown }
 }
 
-/// The first configurations, one a row.
-fn rows(sweep: &Sweep, limit: usize, counted: &mut Counted) -> Result<Rows, Failure> {
+/// The first configurations, one a row; all of them if `limit` is 0.
+fn rows(sweep: &Sweep, limit: usize, register: &mut Register) -> Result<Rows, Failure> {
     let extra: Vec<Setting> = extra_axes(sweep);
     let mut columns: Vec<Column> =
         ["key", "norm", "group_size", "batch_size", "train_resolution", "test_resolutions"]
@@ -151,8 +168,9 @@ fn rows(sweep: &Sweep, limit: usize, counted: &mut Counted) -> Result<Rows, Fail
         Column::new("activation_bytes", Kind::Bytes),
     ]);
     let mut rows = Rows::new(columns);
-    for configuration in sweep.configurations().take(limit) {
-        let totals = counted.totals(&configuration)?;
+    let most = if limit == 0 { usize::MAX } else { limit };
+    for configuration in sweep.configurations().take(most) {
+        let totals = counted(register, &configuration)?.clone();
         let settings = &configuration.settings;
         let tests = configuration.test_resolutions.iter();
         let tests: Vec<String> =

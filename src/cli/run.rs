@@ -8,7 +8,7 @@ use super::pareto::objectives_of;
 use super::progress::Progress;
 use super::summary::{Summary, write_front};
 use super::{Context, hand};
-use crate::runner::{self, RunOptions, candidates, front};
+use crate::runner::{Phases, Run, RunOptions, candidates, front};
 use crate::store::{Access, Store};
 use crate::sweep::{Metric, Sweep};
 
@@ -48,17 +48,20 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let sweep = Sweep::load(&arguments.file)?;
     if arguments.dry_run {
-        return super::plan::overview(&sweep, context);
+        return super::plan::dry_run(&sweep, context);
     }
     let options = RunOptions {
         workers: arguments.workers,
         threads: arguments.threads,
         retry_failed: arguments.retry_failed,
-        skip_measure: arguments.no_measure,
-        ..RunOptions::default()
+        phases: if arguments.no_measure { Phases::Train } else { Phases::All },
+        worker_command: Vec::new(),
     };
     let mut progress = Progress::new(sweep.name(), &context.look);
-    let ended = runner::run(&sweep, &context.db, &options, &mut |event| progress.on(&event))?;
+    let run = Run::prepare(&sweep, &context.db, options)?;
+    // Until the answers are written: a second Ctrl-C must not cut them off.
+    let _caught = run.catch_signals()?;
+    let ended = run.go(&mut |event| progress.on(&event))?;
     drop(progress);
     tell(&sweep, context)?;
     match ended {
@@ -74,14 +77,14 @@ fn tell(sweep: &Sweep, context: &Context) -> Result<(), Failure> {
     let candidates = candidates(&store, sweep.name())?;
     let objectives = objectives_of(&store, sweep.name())?;
     let members = front(&candidates, &objectives);
-    let top1_first = [crate::sweep::Objective { direction: crate::sweep::Direction::Max, metric: Metric::Top1 }];
+    let top1_first =
+        [crate::sweep::Objective { direction: crate::sweep::Direction::Max, metric: Metric::Top1 }];
     let summary = Summary::new(candidates, members, &top1_first);
     if summary.known() == 0 {
         context.look.say("no accuracy yet");
         return Ok(());
     }
-    let metrics =
-        [Metric::TrainImagesPerS, Metric::InferenceImagesPerS, Metric::Parameters, Metric::Macs];
+    let metrics = [Metric::TrainImagesPerS, Metric::InferenceImagesPerS, Metric::Parameters, Metric::Macs];
     context.look.write(&summary.rows(&metrics), Format::Table, Some(summary.front()))?;
     let listed: Vec<String> = objectives.iter().map(ToString::to_string).collect();
     context.look.say(&format!(

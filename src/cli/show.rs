@@ -6,7 +6,8 @@ use super::Context;
 use super::exit::Failure;
 use super::query::{Database, Numbers};
 use super::summary::told;
-use crate::report::{Column, Rows};
+use crate::report::table::shown;
+use crate::report::{Column, Rows, Value};
 use crate::sweep::Settings;
 use crate::sweep::settings::Setting;
 
@@ -85,7 +86,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         )?
         .unwrap_or_else(|| key.clone());
 
-    let shown = |title: &str, sql: &str, key: &str| {
+    let listed = |title: &str, sql: &str, key: &str| {
         let rows = database.ask(sql, &[key], Numbers::ByName)?;
         if rows.is_empty() {
             return Ok(());
@@ -97,12 +98,12 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         "settings not at their defaults\n{}\n",
         settings(&database, &configuration, context)?
     ))?;
-    shown("sweeps", SWEEPS, &key)?;
-    shown("trials", TRIALS, &key)?;
-    shown("attempts", ATTEMPTS, &key)?;
-    shown("epochs", EPOCHS, &key)?;
-    shown("accuracies", EVALUATIONS, &key)?;
-    shown("throughput, each round alone on the machine", MEASUREMENTS, &configuration)?;
+    listed("sweeps", SWEEPS, &key)?;
+    listed("trials", TRIALS, &key)?;
+    listed("attempts", ATTEMPTS, &key)?;
+    listed("epochs", EPOCHS, &key)?;
+    listed("accuracies", EVALUATIONS, &key)?;
+    listed("throughput, each round alone on the machine", MEASUREMENTS, &configuration)?;
     logs(&database, &key, arguments.log, context)
 }
 
@@ -132,18 +133,21 @@ fn one(database: &Database, prefix: &str, context: &Context) -> Result<String, F
     }
 }
 
-fn kind_and_key(row: &[crate::report::Value]) -> Option<(&str, &str)> {
+fn kind_and_key(row: &[Value]) -> Option<(&str, &str)> {
     match row {
-        [crate::report::Value::Text(kind), crate::report::Value::Text(key)] => Some((kind, key)),
+        [Value::Text(kind), Value::Text(key)] => Some((kind, key)),
         _ => None,
     }
 }
 
 /// A configuration's facts, one below the other.
 fn facts(database: &Database, key: &str, context: &Context) -> Result<String, Failure> {
-    let rows = database.ask(CONFIGURATION, &[key], Numbers::ByName)?;
-    let wide = context.look.table(&rows, None);
-    Ok(wide)
+    let wide = database.ask(CONFIGURATION, &[key], Numbers::ByName)?;
+    let mut rows = Rows::new(["fact", "value"].map(Column::plain).to_vec());
+    for (column, value) in wide.columns().iter().zip(wide.iter().next().unwrap_or_default()) {
+        rows.push([column.name.as_str().into(), shown(column.kind, value).into()]);
+    }
+    Ok(context.look.table(&rows, None))
 }
 
 /// The settings that make the configuration's key.
@@ -164,12 +168,7 @@ fn settings(database: &Database, key: &str, context: &Context) -> Result<String,
 fn logs(database: &Database, key: &str, whole: bool, context: &Context) -> Result<(), Failure> {
     let rows = database.ask(LOGS, &[key], Numbers::AsStored)?;
     for row in rows.iter() {
-        let [
-            crate::report::Value::Integer(seed),
-            crate::report::Value::Integer(number),
-            crate::report::Value::Text(log),
-        ] = row
-        else {
+        let [Value::Integer(seed), Value::Integer(number), Value::Text(log)] = row else {
             continue;
         };
         let lines: Vec<&str> = log.trim_end().lines().collect();

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::exit::Failure;
-use super::front::Candidate;
 use super::query::kind;
 use crate::durable::write_atomically;
 use crate::report::{Column, Rows, Value, csv, number};
+use crate::runner::Candidate;
 use crate::store::RateRow;
 use crate::sweep::settings::Setting;
 use crate::sweep::{Direction, Metric, Objective};
@@ -95,21 +95,22 @@ impl Summary {
         self.candidates.iter().filter(|candidate| candidate.seeds > 0).count()
     }
 
-    /// The best accuracy's configuration key.
+    /// The key of the first candidate on the front, or of the first at all.
     pub(super) fn best(&self) -> Option<String> {
-        let best = self.candidates.iter().filter(|candidate| candidate.seeds > 0);
-        let best = best.max_by(|a, b| a.top1.unwrap_or(0.0).total_cmp(&b.top1.unwrap_or(0.0)))?;
-        Some(short(&best.configuration.to_string()))
+        let member = self.front.iter().position(|member| *member).unwrap_or(0);
+        self.candidates.get(member).map(|candidate| short(&candidate.configuration.to_string()))
     }
 
-    /// For people: the axes, accuracy with its interval, then these metrics.
+    /// For people: the axes, accuracy with its interval, then those of these metrics that are known.
     pub(super) fn rows(&self, metrics: &[Metric]) -> Rows {
         let mut columns = ["norm", "G", "batch", "train", "test"].map(Column::plain).to_vec();
         columns.extend(self.varied.iter().map(|setting| Column::plain(setting.to_string())));
         let seeds = self.candidates.iter().any(|candidate| candidate.trials.len() > 1);
         columns.extend(seeds.then(|| Column::plain("seeds")));
         columns.push(Column::plain("top1 (95 %)"));
-        let metrics = || metrics.iter().copied().filter(|metric| *metric != Metric::Top1);
+        let known =
+            |metric: &Metric| self.candidates.iter().any(|candidate| candidate.metric(*metric).is_some());
+        let metrics = || metrics.iter().copied().filter(|metric| *metric != Metric::Top1).filter(known);
         columns.extend(metrics().map(|metric| Column::new(heading(metric), kind(metric.name()))));
         columns.push(Column::plain("key"));
         let mut rows = Rows::new(columns);

@@ -92,6 +92,11 @@ fn scaled(number: f64, step: f64, units: &[&str]) -> String {
     format!("{digits}{unit}")
 }
 
+/// A number to three digits that matter: `2.30`, `0.000488`.
+pub fn rounded(number: f64) -> String {
+    if number.is_finite() { three_digits(number) } else { NOTHING.to_owned() }
+}
+
 /// Three significant digits, never with an exponent: `0.0421`, `4.21`, `42.1`, `421`, `4210`.
 fn three_digits(number: f64) -> String {
     let magnitude = if number == 0.0 { 0.0 } else { number.abs().log10().floor() };
@@ -133,6 +138,14 @@ mod tests {
             .filter(|(_, expected, found)| expected != found)
             .collect();
         assert!(wrong.is_empty(), "(number, expected, found): {wrong:?}");
+    }
+
+    #[test]
+    fn a_loss_is_rounded() {
+        check(
+            rounded,
+            &[(2.3029094, "2.30"), (0.00048828125, "0.000488"), (0.0, "0.00"), (f64::NAN, NOTHING)],
+        );
     }
 
     #[test]

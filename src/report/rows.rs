@@ -71,6 +71,8 @@ pub enum Kind {
     Seconds,
     /// So many a second: `1,234`.
     Rate,
+    /// A measure of any size, rounded: `2.30`, `0.000488`.
+    Rounded,
 }
 
 /// A column.

@@ -117,7 +117,8 @@ fn cells(rows: &Rows, row: &[Value]) -> impl Iterator<Item = String> {
     rows.columns().iter().zip(row).map(|(column, value)| shown(column.kind, value))
 }
 
-fn shown(kind: Kind, value: &Value) -> String {
+/// A value of a column of that kind, as a person reads it.
+pub fn shown(kind: Kind, value: &Value) -> String {
     match (kind, value, value.as_f64()) {
         (_, Value::Null, _) => number::NOTHING.to_owned(),
         (_, Value::Text(text), _) => printable(text),
@@ -128,6 +129,7 @@ fn shown(kind: Kind, value: &Value) -> String {
         (Kind::Share, _, Some(share)) => number::share(share),
         (Kind::Seconds, _, Some(seconds)) => number::duration(seconds),
         (Kind::Rate, _, Some(rate)) => number::rate(rate),
+        (Kind::Rounded, _, Some(real)) => number::rounded(real),
         (_, _, None) => number::NOTHING.to_owned(),
     }
 }

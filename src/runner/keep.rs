@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::error::RunError;
 use super::files::Files;
-use crate::analysis::pareto::{Direction, front};
-use crate::store::{ConfigurationId, Store, SweepId};
-use crate::sweep::{self, Objective, Sweep};
+use super::front::{candidates, front};
+use crate::store::{Key, Store, SweepId};
+use crate::sweep::Sweep;
 
 /// Removes the weights of the sweep's trials that are not on its Pareto front. Returns how many. Where no
 /// configuration has all objectives, nobody knows the front and all weights stay; so do those that another sweep
@@ -17,13 +17,16 @@ pub(super) fn keep_front(
     sweep: &Sweep,
     files: &Files,
 ) -> Result<usize, RunError> {
-    let members = members(store, id, sweep.objectives())?;
+    let candidates = candidates(store, sweep.name())?;
+    let on_front = front(&candidates, sweep.objectives());
+    let members = candidates.iter().zip(on_front).filter(|(_, member)| *member);
+    let members: HashSet<Key> = members.flat_map(|(candidate, _)| candidate.trials.iter().copied()).collect();
     if members.is_empty() {
         return Ok(0);
     }
     let mut removed = 0;
-    for (trial, key, configuration) in store.kept_weights(id)? {
-        if !members.contains(&configuration) {
+    for (trial, key) in store.kept_weights(id)? {
+        if !members.contains(&key) {
             // First the row: a path to nothing would be a lie, a file that nobody names is not.
             store.forget_weights(trial)?;
             files.remove_weights(key).map_err(|source| RunError::File {
@@ -35,24 +38,4 @@ pub(super) fn keep_front(
         }
     }
     Ok(removed)
-}
-
-/// Configurations that are on the front at one of their test resolutions.
-fn members(
-    store: &Store,
-    id: SweepId,
-    objectives: &[Objective],
-) -> Result<HashSet<ConfigurationId>, RunError> {
-    let columns: Vec<&str> = objectives.iter().map(|objective| objective.metric.name()).collect();
-    let directions: Vec<Direction> = objectives.iter().map(direction).collect();
-    let (configurations, values): (Vec<_>, Vec<_>) = store.mean_results(id, &columns)?.into_iter().unzip();
-    let on_front = front(&values, &directions);
-    Ok(configurations.into_iter().zip(on_front).filter(|(_, on)| *on).map(|(id, _)| id).collect())
-}
-
-fn direction(objective: &Objective) -> Direction {
-    match objective.direction {
-        sweep::Direction::Max => Direction::Maximize,
-        sweep::Direction::Min => Direction::Minimize,
-    }
 }

@@ -68,7 +68,7 @@ impl Worker {
         // From here on the group ends with this value, whatever fails.
         let mut worker = Self { stdin: None, group, watcher: None };
         worker.watcher = Some(thread::Builder::new().name("worker watch".to_owned()).spawn(move || {
-            let exit = watch.to_the_end(tell.clone());
+            let exit = watch.until_gone(tell.clone());
             tell(News::Gone(Box::new(exit)));
         })?);
         if let Some(stdin) = &mut stdin {
@@ -147,7 +147,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn to_the_end(mut self, tell: impl Fn(News) + Send + 'static) -> Exit {
+    fn until_gone(mut self, tell: impl Fn(News) + Send + 'static) -> Exit {
         let pid = self.child.id();
         let peak = Arc::new(AtomicU64::new(0));
         let listener = self.stdout.take().map(|stdout| {

@@ -23,7 +23,7 @@ use super::plan::{Known, Place, Plan};
 use super::register::{Register, number, sweep_row};
 use super::scheduler::{Limits, Scheduler};
 use super::signal::{self, Caught};
-use super::training::{TrialWork, Training};
+use super::training::{Training, TrialWork};
 use crate::measure::machine::Machine;
 use crate::store::{Access, MachineRow, RunLock, Runner, Store, SweepId, Wanted};
 use crate::sweep::Sweep;
@@ -103,8 +103,19 @@ impl<'a> Run<'a> {
             store.replan_failed(id)?;
         }
         let files = Files::of(database);
-        let mut run =
-            Self { sweep, options, settings, machine, store, id, files, plan, estimate: None, inbox: Inbox::new(), _lock: lock };
+        let mut run = Self {
+            sweep,
+            options,
+            settings,
+            machine,
+            store,
+            id,
+            files,
+            plan,
+            estimate: None,
+            inbox: Inbox::new(),
+            _lock: lock,
+        };
         run.estimate = estimate(sweep, &run.plan, &known, run.workers());
         Ok(run)
     }
@@ -254,10 +265,8 @@ impl<'a> Run<'a> {
         self.options.threads.unwrap_or(self.settings.run.threads).max(1)
     }
 
-    /// As asked for, or as many as have a core for each of their threads.
     fn workers(&self) -> usize {
-        let asked = self.options.workers.or(self.settings.run.workers);
-        asked.unwrap_or_else(|| cores() / self.threads()).max(1)
+        workers(self.options.workers.or(self.settings.run.workers), self.threads())
     }
 
     fn command(&self) -> Result<Vec<OsString>, RunError> {
@@ -278,6 +287,11 @@ impl<'a> Run<'a> {
 /// Where and how this machine measures a sweep of these settings.
 pub fn place(machine: &Machine, settings: &Settings) -> Place {
     Place { fingerprint: machine.fingerprint(), threads: measuring_threads(settings) }
+}
+
+/// Trials at a time: `asked` for, or as many as have a core for each of their threads.
+pub fn workers(asked: Option<usize>, threads: usize) -> usize {
+    asked.unwrap_or_else(|| cores() / threads.max(1)).max(1)
 }
 
 fn measuring_threads(settings: &Settings) -> u32 {

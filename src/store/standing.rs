@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::column::Count;
-use super::{ConfigurationId, Key, MeasureKind, Store, StoreError, SweepId, TrialId};
+use super::{Key, MeasureKind, Store, StoreError, SweepId, TrialId};
 
 /// One kind of measurement of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,45 +102,19 @@ impl Store {
         })
     }
 
-    /// These columns of `sweep_results` for every configuration and test resolution of the sweep, in the mean over
-    /// its finished trials; NaN where one is not known. The names are not checked: they must be columns' names.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn mean_results(
-        &self,
-        sweep: SweepId,
-        columns: &[&str],
-    ) -> Result<Vec<(ConfigurationId, Vec<f64>)>, StoreError> {
-        let means: String = columns.iter().map(|column| format!(", avg({column})")).collect();
-        self.read("read the sweep's results", |db| {
-            db.prepare_cached(&format!(
-                "SELECT configuration_id{means} FROM sweep_results
-                 WHERE sweep = (SELECT name FROM sweeps WHERE id = ?1) AND state = 'finished'
-                 GROUP BY configuration_id, test_resolution"
-            ))?
-            .query_map([sweep], |row| {
-                let value = |column| Ok(row.get::<_, Option<f64>>(column)?.unwrap_or(f64::NAN));
-                let values: rusqlite::Result<Vec<f64>> = (1..=columns.len()).map(value).collect();
-                Ok((row.get(0)?, values?))
-            })?
-            .collect()
-        })
-    }
-
     /// The sweep's trials whose weights are kept and that no other sweep asks for.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn kept_weights(&self, sweep: SweepId) -> Result<Vec<(TrialId, Key, ConfigurationId)>, StoreError> {
+    pub fn kept_weights(&self, sweep: SweepId) -> Result<Vec<(TrialId, Key)>, StoreError> {
         self.read("list the kept weights", |db| {
             db.prepare_cached(
-                "SELECT t.id, t.key, t.configuration_id
+                "SELECT t.id, t.key
                  FROM sweep_trials AS m JOIN trials AS t ON t.id = m.trial_id
                  WHERE m.sweep_id = ?1 AND t.weights_path IS NOT NULL AND NOT EXISTS (
                      SELECT 1 FROM sweep_trials AS o WHERE o.trial_id = t.id AND o.sweep_id <> ?1)",
             )?
-            .query_map([sweep], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([sweep], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect()
         })
     }

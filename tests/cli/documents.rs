@@ -31,11 +31,8 @@ fn other_readers_need_no_effsweep() {
     tiny::database(&here);
     let script = "import sqlite3; db = sqlite3.connect('file:results/effsweep.db?mode=ro', uri=True); \
                   print(len(db.execute('SELECT top1 FROM results').fetchall()))";
-    let python = Command::new("python3")
-        .args(["-c", script])
-        .current_dir(here.path(""))
-        .stdin(Stdio::null())
-        .output();
+    let python =
+        Command::new("python3").args(["-c", script]).current_dir(here.path("")).stdin(Stdio::null()).output();
     match python {
         Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "8", "{output:?}"),
         Err(error) => println!("skipped: python3: {error}"),

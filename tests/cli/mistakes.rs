@@ -9,7 +9,10 @@ use super::transcript::{console_blocks, play};
 fn every_mistake_is_answered() {
     let here = Here::new();
     here.write("a.toml", "[grid]\nnorm = [\"bn\", \"ln\"]\n");
-    here.write("text.db", "this is no database, but long enough to be looked at: a header has a hundred bytes, and more");
+    here.write(
+        "text.db",
+        "this is no database, but long enough to be looked at: a header has a hundred bytes, and more",
+    );
     here.write("write.sql", "DELETE FROM trials\n");
     super::tiny::database(&here);
     play("mistakes", &here);
@@ -18,8 +21,7 @@ fn every_mistake_is_answered() {
 #[test]
 fn every_mistake_has_exit_code_2() {
     let text = fs::read_to_string(format!("{ROOT}/tests/cli/transcripts/mistakes.md")).unwrap();
-    let exchanges: Vec<_> =
-        console_blocks(&text).into_iter().flat_map(|block| block.exchanges()).collect();
+    let exchanges: Vec<_> = console_blocks(&text).into_iter().flat_map(|block| block.exchanges()).collect();
     assert!(exchanges.len() >= 25, "{}", exchanges.len());
     for exchange in exchanges {
         assert!(exchange.answer.ends_with("[exit code 2]\n"), "{}", exchange.command);

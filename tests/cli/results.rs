@@ -37,7 +37,10 @@ fn the_front_is_written_beside_the_database() {
     let macs = |row: &BTreeMap<String, String>| row["macs"].parse::<u64>().unwrap();
     for (a, b) in rows.iter().zip(rows.iter().skip(1)) {
         // Sorted by accuracy, each next one must be cheaper (or the same in both).
-        assert!(top1(a) > top1(b) && macs(a) > macs(b) || top1(a) == top1(b) && macs(a) == macs(b), "{front}");
+        assert!(
+            top1(a) > top1(b) && macs(a) > macs(b) || top1(a) == top1(b) && macs(a) == macs(b),
+            "{front}"
+        );
     }
     assert!(rows.iter().all(|row| row["on_front"] == "1" && row["n_seeds"] == "1"));
 }
@@ -75,7 +78,12 @@ fn the_database_is_read_while_a_sweep_runs() {
     let here = Here::new();
     here.write("tiny.toml", TINY);
     let mut run = here.command();
-    let mut run = run.args(["run", "tiny.toml", "--workers", "1"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run = run
+        .args(["run", "tiny.toml", "--workers", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let start = Instant::now();
     let (mut answers, mut last) = (0, 0);
     while run.try_wait().unwrap().is_none() {
@@ -122,7 +130,14 @@ fn every_result_is_exported() {
 #[test]
 fn a_front_may_be_drawn_over_other_metrics() {
     let here = swept();
-    let all = here.call(&["pareto", "--all", "--objectives", "max top5, min test_loss, min parameters", "--format", "json"]);
+    let all = here.call(&[
+        "pareto",
+        "--all",
+        "--objectives",
+        "max top5, min test_loss, min parameters",
+        "--format",
+        "json",
+    ]);
     let rows: serde_json::Value = serde_json::from_str(&all.done().stdout).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 8);
     assert!(rows.as_array().unwrap().iter().any(|row| row["on_front"] == 1));
@@ -146,11 +161,15 @@ fn a_trial_and_its_configuration_are_shown() {
 fn the_status_counts_trials_by_state() {
     let status = swept().call(&["status", "--format", "json"]).done().stdout;
     let rows: serde_json::Value = serde_json::from_str(&status).unwrap();
-    assert_eq!((&rows[0]["sweep"], &rows[0]["trials"], &rows[0]["finished"]), (&"tiny".into(), &4.into(), &4.into()));
+    assert_eq!(
+        (&rows[0]["sweep"], &rows[0]["trials"], &rows[0]["finished"]),
+        (&"tiny".into(), &4.into(), &4.into())
+    );
 }
 
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
-    let called = swept().shell("effsweep export | head -n 1 >/dev/null; effsweep completions bash | head -n 1");
+    let called =
+        swept().shell("effsweep export | head -n 1 >/dev/null; effsweep completions bash | head -n 1");
     assert_eq!((called.code, called.stderr.as_str()), (Some(0), ""), "{}", called.stdout);
 }

@@ -57,7 +57,8 @@ impl<'a> Block<'a> {
             .collect();
         let ends = starts.iter().skip(1).copied().chain([text.len()]);
         let exchange = |(start, end): (&usize, usize)| {
-            let (command, answer) = text[start + 2..end].split_once('\n').unwrap_or((&text[start + 2..end], ""));
+            let (command, answer) =
+                text[start + 2..end].split_once('\n').unwrap_or((&text[start + 2..end], ""));
             Exchange { command, answer }
         };
         starts.iter().zip(ends).map(exchange).collect()

@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 
-use super::costs::Costs;
+use super::register::Register;
 use crate::analysis::interval::{Interval, mean, student, wilson};
 use crate::analysis::pareto;
 use crate::store::{ConfigurationId, ConfigurationRow, Key, RateRow, ResultRow, Store, StoreError};
+use crate::sweep::settings::Train;
 use crate::sweep::{Direction, Metric, Objective, Settings};
 
 /// A configuration at a test resolution.
@@ -110,13 +111,17 @@ pub fn candidates(store: &Store, sweep: &str) -> Result<Vec<Candidate>, StoreErr
             None => groups.push(vec![row]),
         }
     }
-    let mut costs = Costs::default();
+    let mut register = Register::default();
     let candidate = |rows: Vec<ResultRow>| {
         let first = rows.first()?;
         let configuration = configurations.get(&first.configuration_id)?;
         // Settings that a later version wrote are still shown, as far as this one knows them.
         let settings: Settings = serde_json::from_str(&configuration.settings).unwrap_or_default();
-        let cost = costs.of(&settings.model, configuration.classes as usize, first.test_resolution as usize);
+        let tested = Settings {
+            train: Train { resolution: first.test_resolution as usize, ..settings.train.clone() },
+            ..settings.clone()
+        };
+        let cost = register.count(&tested, configuration.classes as usize);
         let macs = cost.ok().map(|cost| cost.macs);
         Some(Candidate::of(&rows, configuration, settings, macs))
     };
