@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn known_configurations_take_as_long_again_and_others_by_their_macs() {
-        let sweep = sweep("[measure]\nenabled = false\n[train]\nepochs = 10\n[grid]\nresolution = [32, 64]\n");
+        let sweep =
+            sweep("[measure]\nenabled = false\n[train]\nepochs = 10\n[grid]\nresolution = [32, 64]\n");
         let first = sweep.configuration(0).unwrap();
         let macs = |index: usize| {
             let settings = sweep.configuration(index).unwrap().settings;
@@ -98,9 +99,8 @@ mod tests {
         };
         let mut known = Known::default();
         known.speeds.push(speed);
-        let seconds = |workers| {
-            estimate(&sweep, &Plan::of(&sweep, &known), &known, workers).unwrap().as_secs_f64()
-        };
+        let seconds =
+            |workers| estimate(&sweep, &Plan::of(&sweep, &known), &known, workers).unwrap().as_secs_f64();
         let expected = 100.0 + 100.0 * macs(1) as f64 / macs(0) as f64;
         assert!((seconds(1) - expected).abs() < 1e-6, "{} {expected}", seconds(1));
         assert!((seconds(2) - expected / 2.0).abs() < 1e-6);
@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn measuring_goes_one_by_one() {
-        let sweep = sweep("[measure]\nwarmup_s = 0.5\nbudget_s = 1.5\nrounds = 3\n[grid]\nresolution = [{ train = 32, test = [32, 40] }]\n");
+        let sweep = sweep(
+            "[measure]\nwarmup_s = 0.5\nbudget_s = 1.5\nrounds = 3\n[grid]\nresolution = [{ train = 32, test = [32, 40] }]\n",
+        );
         let plan = Plan::of(&sweep, &Known::default());
         assert_eq!(measuring_s(&sweep, &plan), 3.0 * 3.0 * 2.0);
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{Cause, EpochReport, EvaluationReport, MeasureKind};
-use crate::sweep::settings::{Setting, Settings};
 use crate::sweep::Sweep;
+use crate::sweep::settings::{Setting, Settings};
 
 use super::plan::Counts;
 

@@ -14,9 +14,9 @@ use super::crew::{Duty, End};
 use super::error::RunError;
 use super::event::{Event, Namer, Subject, Summary};
 use super::exit::Conclusion;
+use super::register::number;
 use super::scheduler::{Task, Verdict};
 use super::training::settings;
-use super::register::number;
 use crate::analysis::interval::{Interval, median, median_interval};
 use crate::protocol::{self, Job, MeasureJob, Measured, Message, VERSION};
 use crate::store::{MeasureKind, MeasurementRow, Mode, Runner, Store, ToMeasure};
@@ -45,7 +45,8 @@ pub(super) fn rounds(configurations: &[ToMeasure], wanted: u32) -> Vec<Round> {
     let mut all = Vec::new();
     for round in 0..wanted {
         let lacking = configurations.iter().enumerate().filter(|(_, one)| one.rounds_done <= round);
-        let mut order: Vec<Round> = lacking.map(|(configuration, _)| Round { configuration, round }).collect();
+        let mut order: Vec<Round> =
+            lacking.map(|(configuration, _)| Round { configuration, round }).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(ORDER_SEED ^ u64::from(round)));
         all.append(&mut order);
     }

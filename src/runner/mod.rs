@@ -30,7 +30,7 @@ pub use error::RunError;
 pub use estimate::estimate;
 pub use event::{Event, Subject, Summary, TrialTask};
 pub use files::Files;
-pub use plan::{Counts, Known, Place, Plan, Todo, ToMeasure, Why};
+pub use plan::{Counts, Known, Place, Plan, ToMeasure, Todo, Why};
 pub use register::{Counted, Register};
 pub use run::{Phases, Run, RunOptions, place};
 pub use scheduler::{GRACE, Limits};

@@ -228,11 +228,18 @@ mod tests {
         assert_eq!((row.preset.as_str(), row.norm.as_str(), row.norm_groups), ("nano", "gn", Some(8)));
         assert_eq!((row.group_size, row.train_resolution, row.classes), (4, 32, 10));
         assert_eq!((row.optimizer.as_str(), row.image_set.as_str()), ("rmsprop", "shapes"));
-        assert!(row.settings.contains("\"group_size\":4") && !row.settings.contains("\"run\""), "{}", row.settings);
+        assert!(
+            row.settings.contains("\"group_size\":4") && !row.settings.contains("\"run\""),
+            "{}",
+            row.settings
+        );
         let positions: Vec<u64> = second.trials.iter().map(|trial| trial.position).collect();
         assert_eq!(positions, [2, 3]);
         assert_eq!(second.tests.len(), 2);
-        assert_eq!((first.configuration.macs_deviation, first.configuration.parameters_deviation), (0.0, 0.0));
+        assert_eq!(
+            (first.configuration.macs_deviation, first.configuration.parameters_deviation),
+            (0.0, 0.0)
+        );
         assert_eq!(first.configuration.expand_ratio, 6.0);
         assert!(row.macs_deviation.abs() < 0.2 && row.expand_ratio < 6.0, "{row:?}");
     }
@@ -243,7 +250,10 @@ mod tests {
         let sweep = Sweep::parse(text, Path::new("a.toml")).unwrap();
         let configuration = sweep.configuration(0).unwrap();
         let settings: Settings = serde_json::from_str(&points(text)[0].configuration.settings).unwrap();
-        assert_eq!((settings.model, settings.train), (configuration.settings.model, configuration.settings.train));
+        assert_eq!(
+            (settings.model, settings.train),
+            (configuration.settings.model, configuration.settings.train)
+        );
     }
 
     #[test]

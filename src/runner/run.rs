@@ -23,7 +23,7 @@ use super::plan::{Known, Place, Plan};
 use super::register::{Register, number, sweep_row};
 use super::scheduler::{Limits, Scheduler};
 use super::signal::{self, Caught};
-use super::training::{TrialWork, Training};
+use super::training::{Training, TrialWork};
 use crate::measure::machine::Machine;
 use crate::store::{Access, MachineRow, RunLock, Runner, Store, SweepId, Wanted};
 use crate::sweep::Sweep;
@@ -103,8 +103,19 @@ impl<'a> Run<'a> {
             store.replan_failed(id)?;
         }
         let files = Files::of(database);
-        let mut run =
-            Self { sweep, options, settings, machine, store, id, files, plan, estimate: None, inbox: Inbox::new(), _lock: lock };
+        let mut run = Self {
+            sweep,
+            options,
+            settings,
+            machine,
+            store,
+            id,
+            files,
+            plan,
+            estimate: None,
+            inbox: Inbox::new(),
+            _lock: lock,
+        };
         run.estimate = estimate(sweep, &run.plan, &known, run.workers());
         Ok(run)
     }

@@ -180,11 +180,6 @@ impl Scheduler {
         self.running.is_empty() && (self.stopping || (self.fresh.is_empty() && self.retrying.is_empty()))
     }
 
-    /// Whether a stop was asked for.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping
-    }
-
     /// Tasks that have not come to a final verdict, running ones among them.
     pub fn left(&self) -> usize {
         self.fresh.len() + self.retrying.len() + self.running.len()

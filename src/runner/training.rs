@@ -92,10 +92,8 @@ impl Duty for Training<'_> {
         let trial = Arc::clone(&attempt.subject);
         match message {
             Message::Started { data_id, resumed_epochs, .. } => {
-                let start = AttemptStart {
-                    data_fingerprint: data_id,
-                    resumed_epochs: number(resumed_epochs),
-                };
+                let start =
+                    AttemptStart { data_fingerprint: data_id, resumed_epochs: number(resumed_epochs) };
                 self.store.start_attempt(attempt.claim.attempt, &start)?;
                 if resumed_epochs > 0 && attempt.task == TrialTask::Train {
                     (self.emit)(Event::TrialResumed { trial, epochs: resumed_epochs });
@@ -197,7 +195,8 @@ impl Training<'_> {
         let trial = Arc::clone(&attempt.subject);
         let event = match (&end.conclusion, end.verdict) {
             (Conclusion::Finished { .. }, _) => {
-                let train_s = self.store.epochs(attempt.claim.trial)?.iter().map(|epoch| epoch.elapsed_s).sum();
+                let train_s =
+                    self.store.epochs(attempt.claim.trial)?.iter().map(|epoch| epoch.elapsed_s).sum();
                 match attempt.task {
                     TrialTask::Train => self.summary.finished += 1,
                     TrialTask::Evaluate => self.summary.evaluated += 1,
