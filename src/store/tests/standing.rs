@@ -6,7 +6,7 @@ use crate::store::*;
 
 #[test]
 fn a_plan_sees_accuracies_rounds_and_speeds_by_key() {
-    let Swept { mut store, sweep, runner, .. } = Swept::new();
+    let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
     let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
     store.record_epochs(&[epoch(claim.trial, 0), epoch(claim.trial, 1)]).unwrap();
     store.record_evaluation(&evaluation(claim.trial, 32, 800)).unwrap();
@@ -28,7 +28,7 @@ fn a_plan_sees_accuracies_rounds_and_speeds_by_key() {
 
 #[test]
 fn failed_trials_are_planned_again_when_asked() {
-    let Swept { mut store, sweep, runner, .. } = Swept::new();
+    let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
     let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
     let failed = Outcome::Failed { cause: "oom".to_owned(), next: Next::GiveUp };
     store.end_attempt(claim.attempt, &end(failed)).unwrap();
@@ -40,7 +40,7 @@ fn failed_trials_are_planned_again_when_asked() {
 
 #[test]
 fn results_are_means_over_finished_trials_and_nan_where_nobody_knows() {
-    let Swept { mut store, sweep, runner, .. } = Swept::new();
+    let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
     for right in [800, 900] {
         let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
         store.record_evaluation(&evaluation(claim.trial, 32, right)).unwrap();
