@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod arch;
+pub mod cli;
 pub mod data;
 pub mod durable;
 pub mod kernels;

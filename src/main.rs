@@ -1,5 +1,5 @@
 //! The effsweep binary.
 
 fn main() -> std::process::ExitCode {
-    effsweep::worker::run()
+    effsweep::cli::run()
 }

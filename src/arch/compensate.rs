@@ -20,8 +20,8 @@ pub enum Compensation {
 /// EfficientNet's expansion ratio.
 const BASE_RATIO: f64 = 6.0;
 
-/// Candidate ratios are multiples of this: channels move in steps of G anyway.
-const RATIO_STEP: f64 = 0.05;
+/// Candidate ratios are multiples of a twentieth: channels move in steps of G anyway.
+const STEPS_PER_UNIT: f64 = 20.0;
 
 /// `spec` with the ratio whose cost comes closest to the depthwise network's of ratio 6, channels rounded
 /// to multiples of G and 8. Depthwise networks keep ratio 6 as it is.
@@ -50,8 +50,9 @@ pub fn compensated(spec: &NetworkSpec, keep: Compensation) -> Result<NetworkSpec
     };
     let target = cost(&base)?;
     let mut best: Option<(f64, NetworkSpec)> = None;
-    for step in (1..=(BASE_RATIO / RATIO_STEP) as usize).rev() {
-        let ratio = step as f64 * RATIO_STEP;
+    for step in (1..=(BASE_RATIO * STEPS_PER_UNIT) as usize).rev() {
+        // A division gives 3.55; a product with 0.05 would give 3.5500000000000003.
+        let ratio = step as f64 / STEPS_PER_UNIT;
         let expansion = Expansion { ratio, rounding: ChannelRounding::ToGroup };
         let candidate = NetworkSpec { expansion, ..spec.clone() };
         let distance = (cost(&candidate)? - target).abs();

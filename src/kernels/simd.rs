@@ -18,10 +18,13 @@ pub(super) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
 pub(super) fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Adding and subtracting 1.5 · 2²³ rounds to the nearest integer without a rounding instruction.
+    // Adding 1.5 · 2²³ rounds to the nearest integer and leaves it in the low bits of the sum: neither a rounding
+    // instruction nor a conversion, whose handling of NaN would keep the loop from being vectorised.
     const ROUNDER: f32 = 12_582_912.0;
+    const EXPONENT_BIAS: u32 = 127 << 23;
     let x = x.clamp(-87.0, 88.0);
-    let n = x.mul_add(std::f32::consts::LOG2_E, ROUNDER) - ROUNDER;
+    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUNDER);
+    let n = rounded - ROUNDER;
     let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
     let mut p = 1.987_569_1e-4f32;
     p = p.mul_add(r, 1.398_2e-3);
@@ -30,8 +33,7 @@ pub(super) fn exp(x: f32) -> f32 {
     p = p.mul_add(r, 1.666_666_5e-1);
     p = p.mul_add(r, 0.5);
     let p = p.mul_add(r * r, r + 1.0);
-    let power = f32::from_bits((((n as i32) + 127) as u32) << 23);
-    p * power
+    p * f32::from_bits((rounded.to_bits() << 23).wrapping_add(EXPONENT_BIAS))
 }
 
 #[cfg(test)]

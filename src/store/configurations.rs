@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<ConfigurationRow> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<ConfigurationRow> {
     Ok(ConfigurationRow {
         key: row.get("key")?,
         preset: row.get("preset")?,

@@ -32,6 +32,7 @@ pub use resolution::TestResolution;
 pub use settings::Settings;
 pub use trial::{ConfigurationKey, KeyError, TrialKey, canonical};
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use self::checks::Aliasing;
@@ -186,6 +187,29 @@ impl Sweep {
     /// Every configuration, in the order of [`Sweep::keys`], each made when it is asked for.
     pub fn configurations(&self) -> impl ExactSizeIterator<Item = Configuration> {
         self.points.list.iter().map(|point| self.resolve(point))
+    }
+
+    /// Indices of configurations, one for each combination of network, norm, train resolution and images that
+    /// occurs: all that parameters and multiply-accumulates depend on. Cheap, whatever the number of points.
+    pub fn networks(&self) -> Vec<usize> {
+        let costs = |setting: Setting| {
+            checks::shapes(setting)
+                || [Setting::NORM, Setting::TRAIN_RESOLUTION, Setting::IMAGE_SET, Setting::PATH]
+                    .contains(&setting)
+        };
+        let costing = |axis: &usize| self.grid.axes[*axis].subject.settings().into_iter().any(costs);
+        let axes: Vec<usize> = (0..self.grid.axes.len()).filter(costing).collect();
+        let mut seen = HashSet::new();
+        let mut picks = vec![None; self.grid.axes.len()];
+        let mut is_new = |point: &Compact| {
+            if point.place as usize >= self.grid.len() {
+                return true;
+            }
+            self.grid.pick(point.place as usize, &mut picks);
+            seen.insert(axes.iter().map(|axis| picks[*axis]).collect::<Vec<_>>())
+        };
+        let points = self.points.list.iter().enumerate();
+        points.filter_map(|(index, point)| is_new(point).then_some(index)).collect()
     }
 
     fn resolve(&self, point: &Compact) -> Configuration {

@@ -45,6 +45,18 @@ fn a_grid_is_every_combination_and_the_last_axis_is_the_fastest() {
 }
 
 #[test]
+fn every_network_of_a_grid_is_named_once() {
+    let sweep = sweep(GRID);
+    // Batch size changes no network; the test half of a resolution changes no training.
+    assert_eq!(sweep.networks().len(), 4 * 2 * 2);
+    let cost_of = |index: &usize| {
+        let settings = sweep.configuration(*index).unwrap().settings;
+        (settings.model.norm.to_string(), settings.model.group_size, settings.train.resolution)
+    };
+    assert_eq!(sweep.networks().iter().map(cost_of).collect::<HashSet<_>>().len(), 16);
+}
+
+#[test]
 fn no_grid_is_one_point() {
     let sweep = sweep("");
     assert_eq!((sweep.len(), sweep.name()), (1, "test"));

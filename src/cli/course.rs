@@ -1,0 +1,223 @@
+//! How far a run is, kept up from its events: what bars and lines say, without a terminal or a clock.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::report::number;
+use crate::runner::{Event, Subject, Summary, TrialTask};
+
+/// A run on its way.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Trials to be dealt with in this run.
+    pub total: usize,
+    /// Of those, how many are.
+    pub ended: usize,
+    /// Of those, how many failed.
+    pub failed: usize,
+    /// Trials that workers are at, by key.
+    pub running: BTreeMap<String, Running>,
+    /// Rounds of measurements to be taken, all together.
+    pub rounds: usize,
+    /// Of those, how many are.
+    pub rounds_ended: usize,
+    /// What is measured now.
+    pub measuring: Option<String>,
+}
+
+/// A trial that a worker is at.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// What people call it.
+    pub label: String,
+    /// Epochs of a whole training.
+    epochs: usize,
+    /// Epochs done, the last one in part.
+    done: f64,
+    /// Epochs done when this attempt began.
+    first: f64,
+    since: Instant,
+    loss: Option<f32>,
+    images_per_s: Option<f64>,
+}
+
+impl Running {
+    fn new(label: &str, epochs: usize, now: Instant) -> Self {
+        let label = label.to_owned();
+        Self { label, epochs, done: 0.0, first: 0.0, since: now, loss: None, images_per_s: None }
+    }
+
+    /// How much of its training is done.
+    pub(super) fn share(&self) -> f64 {
+        (self.done / self.epochs.max(1) as f64).clamp(0.0, 1.0)
+    }
+
+    /// `epoch 3/6, loss 1.234, 812 images/s, 12.0 s left`.
+    pub(super) fn state(&self, now: Instant) -> String {
+        let epoch = (self.done.floor() as usize + 1).min(self.epochs.max(1));
+        let mut parts = vec![format!("epoch {epoch}/{}", self.epochs)];
+        parts.extend(self.loss.map(|loss| format!("loss {loss:.3}")));
+        parts.extend(self.images_per_s.map(|rate| format!("{} images/s", number::rate(rate))));
+        let here = self.done - self.first;
+        if here > 0.0 {
+            let elapsed = now.saturating_duration_since(self.since).as_secs_f64();
+            let left = (self.epochs as f64 - self.done).max(0.0) * elapsed / here;
+            parts.push(format!("{} left", number::duration(left)));
+        }
+        parts.join(", ")
+    }
+}
+
+impl Course {
+    /// Takes in an event; the line that is to be said about it, once.
+    pub(super) fn on(&mut self, event: &Event, now: Instant) -> Option<String> {
+        match event {
+            Event::RunStarted { .. } => self.begin(event),
+            Event::TrialStarted { trial, attempt, epochs, task } => {
+                self.running.insert(trial.key.clone(), Running::new(&trial.label, *epochs, now));
+                Some(self.started(trial, *attempt, *task))
+            }
+            Event::TrialResumed { trial, epochs } => {
+                let running = self.running.get_mut(&trial.key)?;
+                (running.first, running.done) = (*epochs as f64, *epochs as f64);
+                Some(format!("{trial}: goes on after epoch {epochs}"))
+            }
+            Event::Progress { trial, epoch, step, steps, loss, images_per_s } => {
+                let running = self.running.get_mut(&trial.key)?;
+                running.done = *epoch as f64 + *step as f64 / (*steps).max(1) as f64;
+                (running.loss, running.images_per_s) = (Some(*loss), Some(*images_per_s));
+                None
+            }
+            Event::Epoch { trial, report } => {
+                let running = self.running.get_mut(&trial.key)?;
+                running.done = report.epoch as f64 + 1.0;
+                running.loss = Some(report.train_loss);
+                running.images_per_s = Some(report.images as f64 / report.elapsed_s);
+                None
+            }
+            Event::Evaluated { trial, report } => {
+                let top1 = report.top1_correct as f64 / report.images.max(1) as f64;
+                Some(format!("{trial}: top-1 {} at {} pixels", number::share(top1), report.test_resolution))
+            }
+            Event::TrialFinished { .. }
+            | Event::TrialDiverged { .. }
+            | Event::TrialRetrying { .. }
+            | Event::TrialFailed { .. }
+            | Event::TrialStopped { .. } => self.end(event),
+            Event::MeasuringStarted { .. }
+            | Event::Measuring { .. }
+            | Event::Measured { .. }
+            | Event::RoundMeasured { .. }
+            | Event::MeasurementFailed { .. } => self.measure(event),
+            Event::Stopping { at_once: false } => {
+                Some("stopping: workers write their checkpoints; Ctrl-C again kills them".to_owned())
+            }
+            Event::Stopping { at_once: true } => Some("stopping at once".to_owned()),
+            Event::RunEnded(summary) => Some(ended(summary)),
+        }
+    }
+
+    /// How much of all training is done.
+    pub(super) fn share(&self) -> f64 {
+        let running: f64 = self.running.values().map(Running::share).sum();
+        ((self.ended as f64 + running) / self.total.max(1) as f64).min(1.0)
+    }
+
+    /// `12/32 trials, 1 failed`.
+    pub(super) fn counted(&self) -> String {
+        let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
+        format!("{}/{} trials{failed}", self.ended, self.total)
+    }
+
+    fn begin(&mut self, event: &Event) -> Option<String> {
+        let Event::RunStarted { counts, workers, threads, estimate } = event else { return None };
+        self.total = counts.to_run();
+        let left = estimate.map(|left| format!(", about {}", number::duration(left.as_secs_f64())));
+        Some(format!(
+            "{} to do, {} done before; {workers} at a time with {threads} thread{} each{}",
+            self.total,
+            counts.kept,
+            if *threads == 1 { "" } else { "s" },
+            left.unwrap_or_default(),
+        ))
+    }
+
+    fn started(&self, trial: &Subject, attempt: u32, task: TrialTask) -> String {
+        let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+        let what = match task {
+            TrialTask::Train => "starts",
+            TrialTask::Evaluate => "is evaluated further",
+        };
+        format!("{trial}: {what}{again}")
+    }
+
+    fn end(&mut self, event: &Event) -> Option<String> {
+        let (trial, line, over) = match event {
+            Event::TrialFinished { trial, train_s } => {
+                (trial, format!("{trial}: finished after {} of training", number::duration(*train_s)), true)
+            }
+            Event::TrialDiverged { trial, epoch, step } => {
+                (trial, format!("{trial}: diverged in epoch {}, step {step}", epoch + 1), true)
+            }
+            Event::TrialFailed { trial, cause, message } => {
+                self.failed += 1;
+                (trial, format!("{trial}: failed ({}): {message}", cause.name()), true)
+            }
+            Event::TrialRetrying { trial, cause, message, wait } => {
+                let wait = number::duration(wait.as_secs_f64());
+                (trial, format!("{trial}: failed ({}), again in {wait}: {message}", cause.name()), false)
+            }
+            Event::TrialStopped { trial } => (trial, format!("{trial}: stopped"), false),
+            _ => return None,
+        };
+        self.running.remove(&trial.key);
+        self.ended += usize::from(over);
+        Some(line)
+    }
+
+    fn measure(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::MeasuringStarted { configurations, rounds } => {
+                self.rounds = *rounds;
+                Some(format!("measuring {configurations} configurations alone on the machine, {rounds} rounds in all"))
+            }
+            Event::Measuring { configuration, .. } => {
+                self.measuring = Some(configuration.label.clone());
+                None
+            }
+            Event::Measured { configuration, kind, resolution, images_per_s, quiet, .. } => {
+                let disturbed = if *quiet { "" } else { ", disturbed by others" };
+                let rate = number::rate(*images_per_s);
+                Some(format!("{configuration}: {} at {resolution} pixels {rate} images/s{disturbed}", kind.name()))
+            }
+            Event::RoundMeasured { .. } => {
+                self.rounds_ended += 1;
+                None
+            }
+            Event::MeasurementFailed { configuration, cause, message, retry, .. } => {
+                self.rounds_ended += usize::from(retry.is_none());
+                Some(format!("{configuration}: not measured ({}): {message}", cause.name()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `30 finished, 1 diverged, 1 failed in 3 m 12 s; 4 left`.
+fn ended(summary: &Summary) -> String {
+    let counted = [
+        (summary.finished, "finished"),
+        (summary.diverged, "diverged"),
+        (summary.failed, "failed"),
+        (summary.evaluated, "evaluated further"),
+        (summary.measured, "rounds measured"),
+        (summary.unmeasured, "without a measurement"),
+    ];
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+    let mut parts: Vec<String> = counted.map(|(count, what)| format!("{count} {what}")).collect();
+    if parts.is_empty() {
+        parts.push("nothing was done".to_owned());
+    }
+    let left = if summary.left > 0 { format!("; {} left", summary.left) } else { String::new() };
+    format!("{} in {}{left}", parts.join(", "), number::duration(summary.elapsed.as_secs_f64()))
+}

@@ -1,0 +1,99 @@
+//! `effsweep run`: does what a sweep file asks for and is not done yet, then shows what came out.
+
+use std::path::PathBuf;
+
+use super::exit::{self, Failure};
+use super::look::Format;
+use super::pareto::objectives_of;
+use super::progress::Progress;
+use super::summary::{Summary, write_front};
+use super::{Context, hand};
+use crate::runner::{self, RunOptions, candidates, front};
+use crate::store::{Access, Store};
+use crate::sweep::{Metric, Sweep};
+
+/// Train and measure what a sweep file asks for and is not done yet.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    effsweep run sweeps/quickstart.toml\n  \
+    effsweep run sweeps/quickstart.toml --workers 1 --threads 4\n  \
+    effsweep run sweeps/quickstart.toml --no-measure --db /tmp/try.db\n\n\
+    What is finished is never done again, whichever sweep asked for it. Ctrl-C stops: workers write checkpoints, and\n\
+    the same command goes on from there.")]
+pub(super) struct Arguments {
+    /// The sweep file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Trials at a time; goes before `run.workers`.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    workers: Option<usize>,
+    /// Threads of each trial; goes before `run.threads`.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    threads: Option<usize>,
+    /// Train and evaluate only.
+    #[arg(long)]
+    no_measure: bool,
+    /// Try again what was given up.
+    #[arg(long)]
+    retry_failed: bool,
+    /// Show what would run, as `effsweep plan` does, and stop there.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count >= 1).ok_or_else(|| "a whole number from 1 is allowed".to_owned())
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let sweep = Sweep::load(&arguments.file)?;
+    if arguments.dry_run {
+        return super::plan::overview(&sweep, context);
+    }
+    let options = RunOptions {
+        workers: arguments.workers,
+        threads: arguments.threads,
+        retry_failed: arguments.retry_failed,
+        skip_measure: arguments.no_measure,
+        ..RunOptions::default()
+    };
+    let mut progress = Progress::new(sweep.name(), &context.look);
+    let ended = runner::run(&sweep, &context.db, &options, &mut |event| progress.on(&event))?;
+    drop(progress);
+    tell(&sweep, context)?;
+    match ended {
+        ended if ended.stopped => Err(Failure::silent(exit::INTERRUPTED)),
+        ended if ended.failed > 0 => Err(Failure::silent(exit::FAILED)),
+        _ => Ok(()),
+    }
+}
+
+/// The table of results, the front's file, and what to try next.
+fn tell(sweep: &Sweep, context: &Context) -> Result<(), Failure> {
+    let store = Store::open(&context.db, Access::Read)?;
+    let candidates = candidates(&store, sweep.name())?;
+    let objectives = objectives_of(&store, sweep.name())?;
+    let members = front(&candidates, &objectives);
+    let top1_first = [crate::sweep::Objective { direction: crate::sweep::Direction::Max, metric: Metric::Top1 }];
+    let summary = Summary::new(candidates, members, &top1_first);
+    if summary.known() == 0 {
+        context.look.say("no accuracy yet");
+        return Ok(());
+    }
+    let metrics =
+        [Metric::TrainImagesPerS, Metric::InferenceImagesPerS, Metric::Parameters, Metric::Macs];
+    context.look.write(&summary.rows(&metrics), Format::Table, Some(summary.front()))?;
+    let listed: Vec<String> = objectives.iter().map(ToString::to_string).collect();
+    context.look.say(&format!(
+        "\n{} {} of {} on the front over {}",
+        crate::report::table::FRONT_MARK,
+        summary.members(),
+        summary.known(),
+        listed.join(", ")
+    ));
+    let best = summary.best().unwrap_or_default();
+    let path = write_front(&context.db, sweep.name(), &summary.front_only().exact())?;
+    context.look.say(&format!("front: {}\ndatabase: {}", path.display(), context.db.display()));
+    context.look.say(&hand::next(sweep.name(), &best, &context.db));
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The program as a user meets it: command lines in, exit codes and text out.
+//!
+//! `here` runs the built binary in a folder of its own; `transcript` reads console sessions out of Markdown and plays
+//! them, so that what is documented is what happens.
+
+mod broken;
+mod documents;
+mod here;
+mod interrupted;
+mod mistakes;
+mod plan;
+mod results;
+mod tiny;
+mod transcript;
