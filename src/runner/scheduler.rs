@@ -95,13 +95,6 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
-    /// Whether the task is over for this run.
-    pub fn is_final(self) -> bool {
-        !matches!(self, Self::Retry { .. })
-    }
-}
-
 /// The state of a run's tasks.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -178,11 +171,6 @@ impl Scheduler {
     /// Whether nothing runs and nothing will.
     pub fn is_over(&self) -> bool {
         self.running.is_empty() && (self.stopping || (self.fresh.is_empty() && self.retrying.is_empty()))
-    }
-
-    /// Whether a stop was asked for.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping
     }
 
     /// Tasks that have not come to a final verdict, running ones among them.
@@ -291,7 +279,9 @@ impl Scheduler {
 
 impl Running {
     fn overstepped(&self, limits: &Limits, now: Duration) -> Option<Cause> {
-        let over = |start: Duration, limit: Option<Duration>| limit.is_some_and(|limit| now >= start + limit);
+        let over = |start: Duration, limit: Option<Duration>| {
+            limit.is_some_and(|limit| now >= start.saturating_add(limit))
+        };
         if over(self.since, limits.timeout) {
             Some(Cause::Timeout)
         } else if over(self.heard, Some(limits.silence)) {
@@ -306,8 +296,8 @@ impl Running {
             Some(Leaving { pressed: Pressed::Killed, .. }) => None,
             Some(leaving) => Some(leaving.patience),
             None => {
-                let silent = self.heard + limits.silence;
-                Some(limits.timeout.map_or(silent, |timeout| silent.min(self.since + timeout)))
+                let silent = self.heard.saturating_add(limits.silence);
+                Some(limits.timeout.map_or(silent, |timeout| silent.min(self.since.saturating_add(timeout))))
             }
         }
     }
