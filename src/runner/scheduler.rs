@@ -97,6 +97,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whether the task is over for this run.
+    #[cfg(test)]
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Retry { .. })
     }
@@ -178,11 +179,6 @@ impl Scheduler {
     /// Whether nothing runs and nothing will.
     pub fn is_over(&self) -> bool {
         self.running.is_empty() && (self.stopping || (self.fresh.is_empty() && self.retrying.is_empty()))
-    }
-
-    /// Whether a stop was asked for.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping
     }
 
     /// Tasks that have not come to a final verdict, running ones among them.
