@@ -15,12 +15,16 @@ pub(super) struct Course {
     pub ended: usize,
     /// Of those, how many failed.
     pub failed: usize,
+    /// When it began.
+    since: Option<Instant>,
     /// Trials that workers are at, by key.
     pub running: BTreeMap<String, Running>,
     /// Rounds of measurements to be taken, all together.
     pub rounds: usize,
     /// Of those, how many are.
     pub rounds_ended: usize,
+    /// When the first of them began.
+    measuring_since: Option<Instant>,
     /// What is measured now.
     pub measuring: Option<String>,
 }
@@ -72,7 +76,10 @@ impl Course {
     /// Takes in an event; the line that is to be said about it, once.
     pub(super) fn on(&mut self, event: &Event, now: Instant) -> Option<String> {
         match event {
-            Event::RunStarted { .. } => self.begin(event),
+            Event::RunStarted { .. } => {
+                self.since = Some(now);
+                self.begin(event)
+            }
             Event::TrialStarted { trial, attempt, epochs, task } => {
                 self.running.insert(trial.key.clone(), Running::new(&trial.label, *epochs, now));
                 // Those that were given up before are tried again only if the user asks for it.
@@ -106,8 +113,11 @@ impl Course {
             | Event::TrialRetrying { .. }
             | Event::TrialFailed { .. }
             | Event::TrialStopped { .. } => self.end(event),
-            Event::MeasuringStarted { .. }
-            | Event::Measuring { .. }
+            Event::MeasuringStarted { .. } => {
+                self.measuring_since = Some(now);
+                self.measure(event)
+            }
+            Event::Measuring { .. }
             | Event::Measured { .. }
             | Event::RoundMeasured { .. }
             | Event::MeasurementFailed { .. } => self.measure(event),
@@ -129,6 +139,16 @@ impl Course {
     pub(super) fn counted(&self) -> String {
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
         format!("{}/{} trials{failed}", self.ended, self.total)
+    }
+
+    /// `, 3 m 12 s left` of training, as soon as that can be told.
+    pub(super) fn training_left(&self, now: Instant) -> String {
+        left(self.since, self.share(), now)
+    }
+
+    /// The same of measuring.
+    pub(super) fn measuring_left(&self, now: Instant) -> String {
+        left(self.measuring_since, self.rounds_ended as f64 / self.rounds.max(1) as f64, now)
     }
 
     fn begin(&mut self, event: &Event) -> Option<String> {
@@ -212,6 +232,13 @@ impl Course {
     }
 }
 
+/// What is left of something that began at `since` and of which a share is done.
+fn left(since: Option<Instant>, share: f64, now: Instant) -> String {
+    let Some(since) = since.filter(|_| share > 0.0) else { return String::new() };
+    let elapsed = now.saturating_duration_since(since).as_secs_f64();
+    format!(", {} left", number::duration(elapsed * (1.0 - share) / share))
+}
+
 /// `30 finished, 1 diverged, 1 failed in 3 m 12 s; 4 left`.
 fn ended(summary: &Summary) -> String {
     let counted = [
@@ -227,6 +254,95 @@ fn ended(summary: &Summary) -> String {
     if parts.is_empty() {
         parts.push("nothing was done".to_owned());
     }
-    let left = if summary.left > 0 { format!("; {} left", summary.left) } else { String::new() };
+    let left = match (summary.left, summary.stopped) {
+        (0, _) => String::new(),
+        (left, false) => format!("; {left} left"),
+        (left, true) => format!("; {left} left, with which the same command goes on"),
+    };
     format!("{} in {}{left}", parts.join(", "), number::duration(summary.elapsed.as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::protocol::{Cause, EpochReport};
+    use crate::runner::Counts;
+
+    fn trial(key: &str) -> Arc<Subject> {
+        Arc::new(Subject { key: key.to_owned(), label: format!("bn {key}"), axes: Vec::new() })
+    }
+
+    fn begun(now: Instant) -> Course {
+        let mut course = Course::default();
+        let counts = Counts { trials: 3, finished: 1, new: 2, ..Counts::default() };
+        let start = Event::RunStarted { counts, workers: 2, threads: 1, estimate: None };
+        let line = course.on(&start, now).unwrap();
+        assert_eq!(line, "2 trials to do, 1 done before; 2 at a time with 1 thread each");
+        for key in ["a", "b"] {
+            let task = TrialTask::Train;
+            course.on(&Event::TrialStarted { trial: trial(key), attempt: 1, epochs: 4, task }, now);
+        }
+        course
+    }
+
+    fn epoch(key: &str, epoch: usize) -> Event {
+        let report = EpochReport {
+            epoch,
+            train_loss: 1.5,
+            train_top1: 0.5,
+            learning_rate: 0.1,
+            images: 100,
+            elapsed_s: 0.5,
+        };
+        Event::Epoch { trial: trial(key), report }
+    }
+
+    #[test]
+    fn what_is_left_follows_from_what_is_done() {
+        let start = Instant::now();
+        let mut course = begun(start);
+        assert_eq!(course.training_left(start), "", "nothing is known yet");
+        course.on(&epoch("a", 0), start);
+        course.on(&epoch("b", 0), start);
+        let later = start + Duration::from_secs(10);
+        assert_eq!(course.share(), 0.25);
+        assert_eq!(course.training_left(later), ", 30.0 s left");
+        assert_eq!(course.running["a"].state(later), "epoch 2/4, loss 1.500, 200 images/s, 30.0 s left");
+    }
+
+    #[test]
+    fn a_resumed_trial_is_as_fast_as_since_it_goes_on() {
+        let start = Instant::now();
+        let mut course = begun(start);
+        course.on(&Event::TrialResumed { trial: trial("a"), epochs: 2 }, start);
+        course.on(&epoch("a", 2), start);
+        let state = course.running["a"].state(start + Duration::from_secs(5));
+        assert!(state.ends_with("5.00 s left"), "{state}");
+    }
+
+    #[test]
+    fn every_end_counts_and_only_a_failure_is_one() {
+        let start = Instant::now();
+        let mut course = begun(start);
+        let message = || "out of luck".to_owned();
+        let (cause, wait) = (Cause::Panic, Duration::from_secs(4));
+        let retry = Event::TrialRetrying { trial: trial("a"), cause, message: message(), wait };
+        assert_eq!(course.on(&retry, start).unwrap(), "bn a: failed (panic), again in 4.00 s: out of luck");
+        assert_eq!((course.ended, course.failed, course.running.len()), (0, 0, 1));
+        course.on(&Event::TrialFailed { trial: trial("a"), cause, message: message() }, start);
+        course.on(&Event::TrialFinished { trial: trial("b"), train_s: 3.0 }, start);
+        assert_eq!((course.counted().as_str(), course.share()), ("2/2 trials, 1 failed", 1.0));
+    }
+
+    #[test]
+    fn an_end_says_what_was_done() {
+        let elapsed = Duration::from_secs(192);
+        let summary =
+            Summary { finished: 30, failed: 1, left: 4, stopped: true, elapsed, ..Summary::default() };
+        let said = "30 finished, 1 failed in 3 m 12 s; 4 left, with which the same command goes on";
+        assert_eq!(ended(&summary), said);
+    }
 }

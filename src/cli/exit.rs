@@ -108,7 +108,12 @@ impl From<ObjectiveError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let message = with_causes(format_args!("failed to {error}"), error.source());
-        Self { code: code(error.kind()), message: Some(message), hints: Vec::new() }
+        let failure = Self { code: code(error.kind()), message: Some(message), hints: Vec::new() };
+        match &error {
+            StoreError::BadQuery { message } if message.starts_with("no such") => failure
+                .hint("`effsweep sql \"SELECT sql FROM sqlite_schema\"` shows every table, view and column"),
+            _ => failure,
+        }
     }
 }
 

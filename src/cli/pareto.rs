@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let members = front(&candidates, &objectives);
     let mut summary = Summary::new(candidates, members, &objectives);
     let (known, total) = (summary.known(), summary.front().len());
+    summary.say_what_lacks(&objectives, &context.look);
     if !arguments.all {
         summary = summary.front_only();
     }

@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "KEY", requires = "model")]
     at: Option<String>,
     /// Show that many configurations; 0 shows all [default: 20 in a table, else all].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     limit: Option<usize>,
     /// How to write the rows.
     #[arg(long, value_enum, default_value = "table")]
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     match (arguments.format, arguments.limit) {
         (Format::Table, limit) => overview(&sweep, limit.unwrap_or(TABLE_ROWS), &mut register, context),
         (format, limit) => {
-            let rows = rows(&sweep, limit.unwrap_or(0), &mut register)?;
+            let rows = rows(&sweep, limit.unwrap_or(0), Keys::Whole, &mut register)?;
             context.look.write(&rows, format, None)
         }
     }
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
 /// Tells how large the sweep is, what of it is done, and its first configurations; all of them if `limit` is 0.
 fn overview(sweep: &Sweep, limit: usize, register: &mut Register, context: &Context) -> Result<(), Failure> {
     context.look.print(&format!("{}{}\n", headline(sweep, register)?, standing(sweep, context)?))?;
-    let rows = rows(sweep, limit, register)?;
+    let rows = rows(sweep, limit, Keys::Short, register)?;
     context.look.write(&rows, Format::Table, None)?;
     if rows.len() < sweep.len() {
         context.look.say(&format!("… and {} more; `--limit 0` shows all", sweep.len() - rows.len()));
@@ -153,11 +153,37 @@ fn abridged(values: &[&str]) -> String {
     if values.len() > SHOWN { format!("{shown}, … ({} values)", values.len()) } else { shown }
 }
 
+/// How keys are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// As people type them.
+    Short,
+    /// As the database has them.
+    Whole,
+}
+
+impl Keys {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Short => "key",
+            Self::Whole => "configuration_key",
+        }
+    }
+
+    fn of(self, configuration: &Configuration) -> String {
+        let key = configuration.key.to_string();
+        match self {
+            Self::Short => short(&key),
+            Self::Whole => key,
+        }
+    }
+}
+
 /// The first configurations, one a row; all of them if `limit` is 0.
-fn rows(sweep: &Sweep, limit: usize, register: &mut Register) -> Result<Rows, Failure> {
+fn rows(sweep: &Sweep, limit: usize, keys: Keys, register: &mut Register) -> Result<Rows, Failure> {
     let extra: Vec<Setting> = extra_axes(sweep);
     let mut columns: Vec<Column> =
-        ["key", "norm", "group_size", "batch_size", "train_resolution", "test_resolutions"]
+        [keys.column(), "norm", "group_size", "batch_size", "train_resolution", "test_resolutions"]
             .map(Column::plain)
             .to_vec();
     columns.extend(extra.iter().map(|setting| Column::plain(setting.to_string())));
@@ -176,7 +202,7 @@ fn rows(sweep: &Sweep, limit: usize, register: &mut Register) -> Result<Rows, Fa
         let tests: Vec<String> =
             tests.map(|test| format!("{}{}", test.side, if test.aliased { "*" } else { "" })).collect();
         let mut row: Vec<Value> = vec![
-            short(&configuration.key.to_string()).into(),
+            keys.of(&configuration).into(),
             settings.model.norm.to_string().into(),
             whole(settings.model.group_size),
             whole(settings.train.batch_size),

@@ -88,10 +88,8 @@ impl Bars {
     fn new(sweep: &str) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         let bar = all.add(ProgressBar::new(PARTS));
-        bar.set_style(style("{prefix:.bold} {wide_bar:.cyan/dim} {msg}, {eta} left"));
+        bar.set_style(style("{prefix:.bold} {wide_bar:.cyan/dim} {msg}"));
         bar.set_prefix(sweep.to_owned());
-        // The time left goes on between events.
-        bar.enable_steady_tick(Duration::from_secs(1));
         Self { all, sweep: bar, trials: HashMap::new(), measuring: None }
     }
 
@@ -118,8 +116,8 @@ impl Bars {
             bar.set_message(running.state(now));
         }
         self.sweep.set_position(parts(course.share()));
-        self.sweep.set_message(course.counted());
-        self.measure(course);
+        self.sweep.set_message(course.counted() + &course.training_left(now));
+        self.measure(course, now);
         if let Event::RunEnded(_) = event {
             self.sweep.finish_and_clear();
             if let Some(bar) = self.measuring.take() {
@@ -128,19 +126,19 @@ impl Bars {
         }
     }
 
-    fn measure(&mut self, course: &Course) {
+    fn measure(&mut self, course: &Course, now: Instant) {
         if course.rounds == 0 {
             return;
         }
         let bar = self.measuring.get_or_insert_with(|| {
             self.sweep.finish_and_clear();
             let bar = self.all.add(ProgressBar::new(course.rounds as u64));
-            bar.set_style(style("measuring {wide_bar:.yellow/dim} {pos}/{len} rounds, {eta} left  {msg}"));
-            bar.enable_steady_tick(Duration::from_secs(1));
+            bar.set_style(style("measuring {wide_bar:.yellow/dim} {pos}/{len} rounds{msg}"));
             bar
         });
         bar.set_position(course.rounds_ended as u64);
-        bar.set_message(course.measuring.clone().unwrap_or_default());
+        let configuration = course.measuring.as_deref().unwrap_or_default();
+        bar.set_message(format!("{}  {configuration}", course.measuring_left(now)));
     }
 }
 

@@ -8,9 +8,10 @@ use super::pareto::objectives_of;
 use super::progress::Progress;
 use super::summary::{Summary, write_front};
 use super::{Context, hand};
+use crate::report::table::FRONT_MARK;
 use crate::runner::{Phases, Run, RunOptions, candidates, front};
 use crate::store::{Access, Store};
-use crate::sweep::{Metric, Sweep};
+use crate::sweep::{Direction, Metric, Objective, Sweep};
 
 /// Train and measure what a sweep file asks for and is not done yet.
 #[derive(Debug, clap::Args)]
@@ -25,10 +26,10 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Trials at a time; goes before `run.workers`.
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     workers: Option<usize>,
     /// Threads of each trial; goes before `run.threads`.
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// Train and evaluate only.
     #[arg(long)]
@@ -77,8 +78,7 @@ fn tell(sweep: &Sweep, context: &Context) -> Result<(), Failure> {
     let candidates = candidates(&store, sweep.name())?;
     let objectives = objectives_of(&store, sweep.name())?;
     let members = front(&candidates, &objectives);
-    let top1_first =
-        [crate::sweep::Objective { direction: crate::sweep::Direction::Max, metric: Metric::Top1 }];
+    let top1_first = [Objective { direction: Direction::Max, metric: Metric::Top1 }];
     let summary = Summary::new(candidates, members, &top1_first);
     if summary.known() == 0 {
         context.look.say("no accuracy yet");
@@ -89,11 +89,12 @@ fn tell(sweep: &Sweep, context: &Context) -> Result<(), Failure> {
     let listed: Vec<String> = objectives.iter().map(ToString::to_string).collect();
     context.look.say(&format!(
         "\n{} {} of {} on the front over {}",
-        crate::report::table::FRONT_MARK,
+        FRONT_MARK,
         summary.members(),
         summary.known(),
         listed.join(", ")
     ));
+    summary.say_what_lacks(&objectives, &context.look);
     let best = summary.best().unwrap_or_default();
     let path = write_front(&context.db, sweep.name(), &summary.front_only().exact())?;
     context.look.say(&format!("front: {}\ndatabase: {}", path.display(), context.db.display()));

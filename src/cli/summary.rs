@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::exit::Failure;
+use super::look::Look;
 use super::query::kind;
 use crate::durable::write_atomically;
 use crate::report::{Column, Rows, Value, csv, number};
@@ -93,6 +94,16 @@ impl Summary {
     /// Number of candidates with an accuracy.
     pub(super) fn known(&self) -> usize {
         self.candidates.iter().filter(|candidate| candidate.seeds > 0).count()
+    }
+
+    /// Says which of `objectives` no candidate has a value for: without it nothing is on a front.
+    pub(super) fn say_what_lacks(&self, objectives: &[Objective], look: &Look) {
+        let lacks = |objective: &&Objective| {
+            self.candidates.iter().all(|candidate| candidate.metric(objective.metric).is_none())
+        };
+        for objective in objectives.iter().filter(lacks).filter(|_| !self.candidates.is_empty()) {
+            look.say(&format!("nothing is on the front: no `{}` is known yet", objective.metric.name()));
+        }
     }
 
     /// The key of the first candidate on the front, or of the first at all.
@@ -257,4 +268,80 @@ fn spread(rate: Option<RateRow>) -> [Value; 3] {
 /// A count as a value; none is so large.
 pub(super) fn whole(count: usize) -> Value {
     i64::try_from(count).ok().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::interval::Interval;
+    use crate::store::Key;
+    use crate::sweep::Settings;
+
+    fn candidate(key: u128, top1: Option<f64>, lr: Option<f64>) -> Candidate {
+        let mut settings = Settings::default();
+        settings.train.lr = lr;
+        Candidate {
+            configuration: Key(key << 96),
+            settings,
+            test_resolution: 32,
+            aliased: false,
+            trials: vec![Key(key)],
+            seeds: usize::from(top1.is_some()),
+            top1,
+            top1_interval: top1.map(|top1| Interval { low: top1 - 0.1, high: top1 + 0.1 }),
+            top5: top1,
+            test_loss: top1,
+            train_images_per_s: None,
+            inference_images_per_s: None,
+            parameters: 1_000_000,
+            macs: Some(5_000_000),
+            train_time_s: None,
+            peak_memory_mib: None,
+        }
+    }
+
+    fn summary() -> Summary {
+        let candidates = vec![
+            candidate(1, None, Some(0.1)),
+            candidate(2, Some(0.5), Some(0.1)),
+            candidate(3, Some(0.75), Some(0.2)),
+        ];
+        let most_accurate = Objective { direction: Direction::Max, metric: Metric::Top1 };
+        Summary::new(candidates, vec![false, false, true], &[most_accurate])
+    }
+
+    #[test]
+    fn people_see_the_best_first_and_no_empty_column() {
+        let summary = summary();
+        assert_eq!((summary.known(), summary.members(), summary.best().as_deref()), (2, 1, Some("00000003")));
+        let rows = summary.rows(&[Metric::TrainImagesPerS, Metric::Macs]);
+        let look = crate::report::table::Look { front: Some(summary.front()), ..Default::default() };
+        insta::assert_snapshot!(crate::report::table::table(&rows, &look), @"
+           norm  G  batch  train  test  train.lr  top1 (95 %)           macs  key
+        ──────────────────────────────────────────────────────────────────────────────
+        ●  bn    1     64     32    32       0.2  75.0 % (65.0–85.0)  5.00 M  00000003
+           bn    1     64     32    32       0.1  50.0 % (40.0–60.0)  5.00 M  00000002
+           bn    1     64     32    32       0.1  –                   5.00 M  00000001
+        ");
+    }
+
+    #[test]
+    fn programs_get_every_column_and_the_settings_that_vary() {
+        let rows = summary().exact();
+        let names: Vec<&str> = rows.columns().iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names[..COLUMNS.len()], COLUMNS);
+        assert_eq!(names[COLUMNS.len()..], ["train.lr"]);
+        assert_eq!(rows.len(), 3);
+    }
+
+    #[test]
+    fn every_column_is_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/database.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, section) = text.split_once("## The front as CSV").unwrap();
+        let section = section.split_once("\n## ").unwrap().0;
+        for column in COLUMNS {
+            assert!(section.contains(&format!("`{column}`")), "{column}");
+        }
+    }
 }

@@ -16,10 +16,6 @@ fn every_mistake_is_answered() {
     here.write("write.sql", "DELETE FROM trials\n");
     super::tiny::database(&here);
     play("mistakes", &here);
-}
-
-#[test]
-fn every_mistake_has_exit_code_2() {
     let text = fs::read_to_string(format!("{ROOT}/tests/cli/transcripts/mistakes.md")).unwrap();
     let exchanges: Vec<_> = console_blocks(&text).into_iter().flat_map(|block| block.exchanges()).collect();
     assert!(exchanges.len() >= 25, "{}", exchanges.len());
