@@ -14,6 +14,8 @@ fn documented() -> HashMap<&'static str, Vec<&'static str>> {
     let mut sections = HashMap::new();
     for section in DOCUMENT.split("\n### `").skip(1) {
         let (name, body) = section.split_once('`').unwrap();
+        // The section ends where the next one of any level begins.
+        let body = body.split_once("\n## ").map_or(body, |(body, _)| body);
         let rows = body.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
         sections.insert(name, rows.map(|(column, _)| column).collect());
     }
