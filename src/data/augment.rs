@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// A set that notes which views are asked for and shows (100·y, 100·x, 0) at 3 × 3.
+    /// A set that notes which views are asked for and shows nothing.
     struct Probe {
         size: (usize, usize),
         views: Mutex<Vec<View>>,

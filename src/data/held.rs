@@ -42,7 +42,7 @@ impl HeldSplit {
     fn reduce(&mut self, count: Option<usize>, key: &'static str) -> Result<(), DataError> {
         let kept = balanced(&self.labels, count, key)?;
         if kept.len() < self.labels.len() {
-            self.bytes = kept.iter().flat_map(|index| self.image(*index).bytes).copied().collect();
+            self.bytes = kept.iter().map(|index| self.image(*index).bytes).collect::<Vec<_>>().concat();
             self.labels = kept.iter().map(|index| self.labels[*index]).collect();
         }
         Ok(())

@@ -64,3 +64,6 @@ fn path<'a>(settings: &'a Data, set: &str) -> Result<&'a Path, DataError> {
         problem: format!("not set, and `{set}` reads its images from the folder that it names"),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,8 +76,8 @@ fn moments<A: Activate>(proxy: ProxyVectors<'_>, epsilon: f32) -> (Vec<f32>, Vec
     let per_quantile = 1.0 / QUANTILES as f32;
     let mut mean = vec![0.0; c];
     for q in NORMAL_QUANTILES.iter() {
-        for i in 0..c {
-            mean[i] += A::value(z(proxy, i, *q));
+        for (i, mean) in mean.iter_mut().enumerate() {
+            *mean += A::value(z(proxy, i, *q));
         }
     }
     mean.iter_mut().for_each(|sum| *sum *= per_quantile);

@@ -18,7 +18,8 @@ pub(crate) fn random(count: usize, seed: u64) -> Vec<f32> {
 pub(crate) fn assert_close(what: &str, got: &[f32], expected: &[f32], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}: lengths");
     let error = relative_error(got, expected);
-    if !(error <= tolerance) {
+    let close = error <= tolerance;
+    if !close {
         let worst = (0..got.len()).max_by(|a, b| {
             let far = |i: &usize| f64::from((got[*i] - expected[*i]).abs());
             far(a).total_cmp(&far(b))

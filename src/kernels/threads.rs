@@ -20,8 +20,8 @@ pub(super) fn for_chunks(out: &mut [f32], length: usize, f: impl Fn(usize, &mut 
 }
 
 /// What `f` makes of each part, in the order of the parts.
-pub(super) fn map_parts<R: Send>(parts: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    (0..parts).into_par_iter().map(|part| f(part)).collect()
+pub(super) fn map_parts<R: Send>(parts: usize, f: impl Fn(usize) -> R + Send + Sync) -> Vec<R> {
+    (0..parts).into_par_iter().map(f).collect()
 }
 
 /// Adds vectors to `total`, in order.

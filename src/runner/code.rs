@@ -42,15 +42,17 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let mut stdout = child.stdout.take()?;
-    let reader = thread::spawn(move || {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text)
+    let text = child.stdout.take().and_then(|mut stdout| {
+        let read = move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).map(|_| text)
+        };
+        thread::Builder::new().spawn(read).ok()
     });
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         match child.try_wait() {
-            Ok(Some(status)) => return reader.join().ok()?.ok().filter(|_| status.success()),
+            Ok(Some(status)) => return text?.join().ok()?.ok().filter(|_| status.success()),
             Ok(None) => thread::sleep(Duration::from_millis(5)),
             Err(_) => break,
         }

@@ -1,6 +1,6 @@
 //! The parent: what is left to do, in which order, in which processes; what comes back goes into the database.
 //!
-//! A [`Plan`] compares a sweep with a database. A [`Run`] carries it out: the [`scheduler`](Limits) decides, workers
+//! A [`Plan`] compares a sweep with a database. A [`Run`] carries it out: a scheduler without a clock decides, workers
 //! train and measure in processes of their own, and what happens is told as [`Event`]s.
 //!
 //! *Architecture invariant*: knows no tensor, draws nothing, prints nothing. Only this layer writes the database.

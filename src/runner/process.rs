@@ -150,11 +150,11 @@ impl Watch {
     fn until_gone(mut self, tell: impl Fn(News) + Send + 'static) -> Exit {
         let pid = self.child.id();
         let peak = Arc::new(AtomicU64::new(0));
-        let listener = self.stdout.take().map(|stdout| {
+        let listener = self.stdout.take().and_then(|stdout| {
             let (group, peak) = (Arc::clone(&self.group), Arc::clone(&peak));
-            thread::spawn(move || listen(stdout, pid, &group, &peak, &tell))
+            serve(move || listen(stdout, pid, &group, &peak, &tell))
         });
-        let logger = self.stderr.take().map(|stderr| thread::spawn(move || tail(stderr, LOG_BYTES)));
+        let logger = self.stderr.take().and_then(|stderr| serve(move || tail(stderr, LOG_BYTES)));
         // Its end, but not yet reaped: so the group's number is still its own, and what it used still known.
         let gone = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let _ = retry_on_intr(|| waitid(WaitId::Pid(self.group.leader), gone));
@@ -179,6 +179,11 @@ impl Watch {
             system_cpu_s: cpu.map(|cpu| cpu.system_s),
         }
     }
+}
+
+/// A thread for one of its pipes. Where the system has none to give, the pipe is closed and the worker ends by that.
+fn serve<T: Send + 'static>(pipe: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
+    thread::Builder::new().name("worker pipe".to_owned()).spawn(pipe).ok()
 }
 
 /// Passes a worker's messages on. Returns the one that ended its job, or why there was none.

@@ -3,14 +3,14 @@
 //! Networks are counted once per distinct `[model]` and train resolution, image sets opened once per distinct
 //! `[data]` as far as it decides on classes: a grid of a hundred thousand points has a few of each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::error::RunError;
 use crate::arch::{Cost, Network, Norm};
 use crate::data;
-use crate::store::{ConfigurationRow, Key, Point, PointTrial, SweepRow, TestResolution};
+use crate::store::{Asked, ConfigurationRow, Key, Point, PointTrial, SweepRow, TestResolution};
 use crate::sweep::settings::{Data, Expand, Model, Settings};
-use crate::sweep::{Configuration, Sweep, canonical};
+use crate::sweep::{Configuration, ConfigurationKey, Sweep, canonical};
 
 /// A key of a sweep as the database has it.
 pub(super) fn key(bytes: &[u8; 16]) -> Key {
@@ -78,46 +78,64 @@ impl Register {
         }
     }
 
-    /// Opens every image set and counts every network of the sweep, so that [`Register::point`] cannot fail.
+    /// Opens every image set and counts every network that is not `known`, so that [`Register::points`] cannot
+    /// fail.
     ///
     /// # Errors
     /// If an image set cannot be opened, or there can be no such network.
-    pub fn prepare(&mut self, sweep: &Sweep) -> Result<(), RunError> {
-        for configuration in sweep.configurations() {
+    pub(super) fn prepare(&mut self, sweep: &Sweep, known: &HashSet<Key>) -> Result<(), RunError> {
+        for configuration in unknown(sweep, known) {
             let classes = self.classes(&configuration.settings.data)?;
             self.count(&configuration.settings, classes)?;
         }
         Ok(())
     }
 
-    /// The configuration with its trials and tests; positions follow from its `index` in the sweep.
-    ///
-    /// # Errors
-    /// If its images cannot be opened, or there can be no such network.
-    pub fn point(
-        &mut self,
-        index: usize,
-        configuration: &Configuration,
-        seeds: &[u64],
-    ) -> Result<Point, RunError> {
-        let classes = self.classes(&configuration.settings.data)?;
-        let counted = self.count(&configuration.settings, classes)?;
-        let position = |nth: usize| (index * seeds.len() + nth) as u64;
-        let trials = seeds.iter().enumerate().map(|(nth, &seed)| PointTrial {
-            key: key(configuration.key.trial(seed).as_bytes()),
-            seed,
-            position: position(nth),
-        });
-        let tests = configuration
-            .test_resolutions
-            .iter()
-            .map(|test| TestResolution { resolution: number(test.side), aliased: test.aliased });
-        Ok(Point {
-            trials: trials.collect(),
-            tests: tests.collect(),
-            configuration: row(configuration, classes, counted),
+    /// The sweep's configurations with their trials and tests, in its order, made one at a time. Those that are
+    /// `known` go by their keys.
+    pub(super) fn points<'a>(
+        &'a mut self,
+        sweep: &'a Sweep,
+        known: &'a HashSet<Key>,
+    ) -> impl Iterator<Item = Point> + 'a {
+        sweep.keys().enumerate().filter_map(move |(index, (configuration, tests))| {
+            let asked = match key(configuration.as_bytes()) {
+                key if known.contains(&key) => Asked::Known(key),
+                // All that can fail was done by `prepare`.
+                _ => Asked::New(Box::new(self.row(&sweep.configuration(index)?).ok()?)),
+            };
+            Some(Point {
+                configuration: asked,
+                trials: trials(configuration, index, sweep.seeds()),
+                tests: tests
+                    .iter()
+                    .map(|test| TestResolution { resolution: number(test.side), aliased: test.aliased })
+                    .collect(),
+            })
         })
     }
+
+    fn row(&mut self, configuration: &Configuration) -> Result<ConfigurationRow, RunError> {
+        let classes = self.classes(&configuration.settings.data)?;
+        let counted = self.count(&configuration.settings, classes)?;
+        Ok(row(configuration, classes, counted))
+    }
+}
+
+/// Configurations of the sweep that the database does not have.
+fn unknown(sweep: &Sweep, known: &HashSet<Key>) -> impl Iterator<Item = Configuration> {
+    let new = sweep.keys().enumerate().filter(|(_, (of, _))| !known.contains(&key(of.as_bytes())));
+    new.filter_map(|(index, _)| sweep.configuration(index))
+}
+
+fn trials(configuration: ConfigurationKey, index: usize, seeds: &[u64]) -> Vec<PointTrial> {
+    let first = index * seeds.len();
+    let trial = |(nth, &seed)| PointTrial {
+        key: key(configuration.trial(seed).as_bytes()),
+        seed,
+        position: (first + nth) as u64,
+    };
+    seeds.iter().enumerate().map(trial).collect()
 }
 
 /// The sweep's own row.
@@ -212,9 +230,17 @@ mod tests {
 
     fn points(text: &str) -> Vec<Point> {
         let sweep = Sweep::parse(text, Path::new("a.toml")).unwrap();
+        let known = HashSet::new();
         let mut register = Register::default();
-        let point = |(index, configuration)| register.point(index, &configuration, sweep.seeds()).unwrap();
-        sweep.configurations().enumerate().map(point).collect()
+        register.prepare(&sweep, &known).unwrap();
+        register.points(&sweep, &known).collect()
+    }
+
+    fn row(point: &Point) -> &ConfigurationRow {
+        match &point.configuration {
+            Asked::New(row) => row,
+            Asked::Known(key) => panic!("{key} is not known"),
+        }
     }
 
     #[test]
@@ -223,8 +249,8 @@ mod tests {
             "[sweep]\nseeds = [1, 2]\n[grid]\ngroup_size = [1, 4]\nnorm = [{ kind = \"gn\", groups = 8 }]\n\
              resolution = [{ train = 32, test = [32, 40] }]\n",
         );
-        let (first, second) = (&points[0], &points[1]);
-        let row = &second.configuration;
+        let (first, second) = (row(&points[0]), &points[1]);
+        let row = row(second);
         assert_eq!((row.preset.as_str(), row.norm.as_str(), row.norm_groups), ("nano", "gn", Some(8)));
         assert_eq!((row.group_size, row.train_resolution, row.classes), (4, 32, 10));
         assert_eq!((row.optimizer.as_str(), row.image_set.as_str()), ("rmsprop", "shapes"));
@@ -236,11 +262,8 @@ mod tests {
         let positions: Vec<u64> = second.trials.iter().map(|trial| trial.position).collect();
         assert_eq!(positions, [2, 3]);
         assert_eq!(second.tests.len(), 2);
-        assert_eq!(
-            (first.configuration.macs_deviation, first.configuration.parameters_deviation),
-            (0.0, 0.0)
-        );
-        assert_eq!(first.configuration.expand_ratio, 6.0);
+        assert_eq!((first.macs_deviation, first.parameters_deviation), (0.0, 0.0));
+        assert_eq!(first.expand_ratio, 6.0);
         assert!(row.macs_deviation.abs() < 0.2 && row.expand_ratio < 6.0, "{row:?}");
     }
 
@@ -249,7 +272,7 @@ mod tests {
         let text = "[train]\nlr = 0.5\n[grid]\nnorm = [\"ln+pn\"]\n";
         let sweep = Sweep::parse(text, Path::new("a.toml")).unwrap();
         let configuration = sweep.configuration(0).unwrap();
-        let settings: Settings = serde_json::from_str(&points(text)[0].configuration.settings).unwrap();
+        let settings: Settings = serde_json::from_str(&row(&points(text)[0]).settings).unwrap();
         assert_eq!(
             (settings.model, settings.train),
             (configuration.settings.model, configuration.settings.train)
@@ -259,7 +282,20 @@ mod tests {
     #[test]
     fn a_raised_group_size_alone_costs_more() {
         let points = points("[model]\nexpand = 6.0\nround_to_group = true\n[grid]\ngroup_size = [16]\n");
-        let row = &points[0].configuration;
+        let row = row(&points[0]);
         assert!(row.macs_deviation > 0.2 && row.parameters_deviation > 0.1, "{row:?}");
+    }
+
+    #[test]
+    fn what_is_known_needs_no_row() {
+        let sweep = Sweep::parse("[grid]\ngroup_size = [1, 4]\n", Path::new("a.toml")).unwrap();
+        let first = key(sweep.keys().next().unwrap().0.as_bytes());
+        let known = HashSet::from([first]);
+        let mut register = Register::default();
+        register.prepare(&sweep, &known).unwrap();
+        assert_eq!(register.counted.len(), 1);
+        let points: Vec<Point> = register.points(&sweep, &known).collect();
+        assert_eq!(points[0].configuration, Asked::Known(first));
+        assert_eq!(row(&points[1]).group_size, 4);
     }
 }

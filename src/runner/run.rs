@@ -4,7 +4,7 @@
 //! [`Run::go`] trains and evaluates with several workers, and when the last of them is gone measures with one at a
 //! time. Everything is in the database as soon as it is known, so that a run may end at any moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -85,19 +85,23 @@ impl<'a> Run<'a> {
                 source,
             })?;
         }
-        // Images first: what is wrong with them must not leave an empty database behind.
         let mut register = Register::default();
-        register.prepare(sweep)?;
+        let is_new = !database.exists();
+        if is_new {
+            // What is wrong with the images must not leave an empty database behind.
+            register.prepare(sweep, &HashSet::new())?;
+        }
         let lock = RunLock::acquire(database)?;
         let mut store = Store::open(database, Access::Write)?;
         store.release_running()?;
+        let registered = store.configuration_keys()?;
+        if !is_new {
+            register.prepare(sweep, &registered)?;
+        }
         let (machine, settings) = (Machine::this(), sweep.settings());
         let known = Known::read(&store, sweep, &place(&machine, &settings))?;
         let plan = Plan::of(sweep, &known);
-        let points = sweep.configurations().enumerate().filter_map(|(index, configuration)| {
-            // All that can fail was done by `prepare`.
-            register.point(index, &configuration, sweep.seeds()).ok()
-        });
+        let points = register.points(sweep, &registered);
         let id = store.register_sweep(&sweep_row(sweep), points)?.sweep;
         if options.retry_failed {
             store.replan_failed(id)?;

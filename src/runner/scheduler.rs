@@ -95,14 +95,6 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
-    /// Whether the task is over for this run.
-    #[cfg(test)]
-    pub fn is_final(self) -> bool {
-        !matches!(self, Self::Retry { .. })
-    }
-}
-
 /// The state of a run's tasks.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -287,7 +279,9 @@ impl Scheduler {
 
 impl Running {
     fn overstepped(&self, limits: &Limits, now: Duration) -> Option<Cause> {
-        let over = |start: Duration, limit: Option<Duration>| limit.is_some_and(|limit| now >= start + limit);
+        let over = |start: Duration, limit: Option<Duration>| {
+            limit.is_some_and(|limit| now >= start.saturating_add(limit))
+        };
         if over(self.since, limits.timeout) {
             Some(Cause::Timeout)
         } else if over(self.heard, Some(limits.silence)) {
@@ -302,8 +296,8 @@ impl Running {
             Some(Leaving { pressed: Pressed::Killed, .. }) => None,
             Some(leaving) => Some(leaving.patience),
             None => {
-                let silent = self.heard + limits.silence;
-                Some(limits.timeout.map_or(silent, |timeout| silent.min(self.since + timeout)))
+                let silent = self.heard.saturating_add(limits.silence);
+                Some(limits.timeout.map_or(silent, |timeout| silent.min(self.since.saturating_add(timeout))))
             }
         }
     }

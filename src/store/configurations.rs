@@ -1,5 +1,7 @@
 //! The table `configurations`: one point of a grid, seed left out. A row is written once: its key is its content.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::column::Count;
@@ -55,6 +57,16 @@ pub struct ConfigurationRow {
 }
 
 impl Store {
+    /// Keys of all configurations.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn configuration_keys(&self) -> Result<HashSet<Key>, StoreError> {
+        self.read("list the configurations", |db| {
+            db.prepare_cached("SELECT key FROM configurations")?.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
     /// The configuration of that row.
     ///
     /// # Errors
@@ -102,14 +114,17 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<ConfigurationRow> {
 
 /// The row with that configuration's key, written if there is none.
 pub(super) fn find_or_insert(db: &Connection, row: &ConfigurationRow) -> rusqlite::Result<ConfigurationId> {
-    let found = db
-        .prepare_cached("SELECT id FROM configurations WHERE key = ?1")?
-        .query_row([row.key], |row| row.get(0))
-        .optional()?;
-    match found {
+    match find(db, row.key)? {
         Some(id) => Ok(id),
         None => insert(db, row),
     }
+}
+
+/// The row with that key, if there is one.
+pub(super) fn find(db: &Connection, key: Key) -> rusqlite::Result<Option<ConfigurationId>> {
+    db.prepare_cached("SELECT id FROM configurations WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()
 }
 
 fn insert(db: &Connection, row: &ConfigurationRow) -> rusqlite::Result<ConfigurationId> {

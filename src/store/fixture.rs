@@ -51,7 +51,7 @@ pub fn point(number: u64, seeds: u64) -> Point {
         position: number * seeds + seed,
     };
     Point {
-        configuration: configuration(number),
+        configuration: Asked::New(Box::new(configuration(number))),
         trials: (0..seeds).map(trial).collect(),
         tests: vec![
             TestResolution { resolution: 32, aliased: false },

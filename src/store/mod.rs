@@ -49,5 +49,5 @@ pub use query::{Query, Reader, Rows, Value};
 pub use results::{RateRow, ResultRow};
 pub use schema::LATEST;
 pub use standing::{Step, TrainingSpeed};
-pub use sweeps::{Point, PointTrial, Progress, Registered, SweepRow};
+pub use sweeps::{Asked, Point, PointTrial, Progress, Registered, SweepRow};
 pub use trials::{PlannedTrial, TrialRecord, TrialRow, TrialState};

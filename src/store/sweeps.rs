@@ -29,11 +29,20 @@ pub struct SweepRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// The configuration.
-    pub configuration: ConfigurationRow,
+    pub configuration: Asked,
     /// Its trials, one a seed.
     pub trials: Vec<PointTrial>,
     /// Where its accuracy is asked for.
     pub tests: Vec<TestResolution>,
+}
+
+/// A configuration that a sweep asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// One of [`Store::configuration_keys`], which needs no row any more.
+    Known(Key),
+    /// One that may not be there.
+    New(Box<ConfigurationRow>),
 }
 
 /// One seed of a [`Point`].
@@ -248,7 +257,10 @@ fn upsert(db: &Connection, sweep: &SweepRow) -> rusqlite::Result<SweepId> {
 
 fn add(db: &Connection, registered: &mut Registered, point: &Point) -> rusqlite::Result<()> {
     let sweep = registered.sweep;
-    let configuration = configurations::find_or_insert(db, &point.configuration)?;
+    let configuration = match &point.configuration {
+        Asked::Known(key) => configurations::find(db, *key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?,
+        Asked::New(row) => configurations::find_or_insert(db, row)?,
+    };
     for asked in &point.trials {
         let (trial, new) = trials::find_or_insert(db, configuration, asked)?;
         if new {

@@ -82,7 +82,7 @@ pub enum Wish {
 /// How a training ended.
 pub enum Trained {
     /// All epochs are done: the network and the parameters to evaluate.
-    Finished(EfficientNet, Box<Parameters>),
+    Finished(Box<(EfficientNet, Parameters)>),
     /// The loss of this step was not finite.
     Diverged {
         /// Epoch, from 0.
@@ -120,7 +120,7 @@ pub fn train(trial: &Trial<'_>, observe: &mut dyn FnMut(Event) -> Wish) -> Resul
         }
     }
     let parameters = run.averages.evaluated(&run.trainee.parameters).clone();
-    Ok(Trained::Finished(run.trainee.network, Box::new(parameters)))
+    Ok(Trained::Finished(Box::new((run.trainee.network, parameters))))
 }
 
 /// A wish to stop outlasts later answers.

@@ -35,7 +35,8 @@ pub(super) fn answer(job: &TrainJob, mouth: &Mouth, orders: &Orders) -> Result<M
     match train(&trial, &mut observe)? {
         Trained::Diverged { epoch, step } => Ok(Message::Diverged { epoch, step }),
         Trained::Stopped { epochs } => Ok(Message::Stopped { epochs }),
-        Trained::Finished(network, parameters) => {
+        Trained::Finished(trained) => {
+            let (network, parameters) = *trained;
             if let Some(folder) = job.weights.parent() {
                 std::fs::create_dir_all(folder).map_err(|error| Failure {
                     cause: crate::protocol::Cause::Io,

@@ -81,6 +81,10 @@ impl Listing {
                 if is_test { &mut test } else { &mut train }.push(entry.clone());
             }
         }
+        if test.is_empty() {
+            let expected = "two or more in some, for a test image";
+            return Err(DataError::format(root, "one image in each class", expected));
+        }
         Ok(Self { classes, train, test })
     }
 }
@@ -88,8 +92,8 @@ impl Listing {
 /// Which files of a class become test images: those whose names hash lowest, rounded to the nearest count
 /// but never none or all of two or more. The same file stays on its side when others come, mostly.
 fn test_share(root: &Path, class: &[Entry], fraction: f64) -> Vec<bool> {
-    let count = (class.len() as f64 * fraction).round() as usize;
-    let count = count.clamp(1, class.len().saturating_sub(1).max(1)).min(class.len() - 1);
+    let rounded = (class.len() as f64 * fraction).round() as usize;
+    let count = rounded.max(1).min(class.len() - 1);
     let hash = |entry: &Entry| {
         let name = entry.path.strip_prefix(root).unwrap_or(&entry.path);
         blake3::hash(name.as_os_str().as_encoded_bytes())
@@ -226,12 +230,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
+        assert!(error(&["a/1", "b/1"]).contains("found one image in each class, expected two or more"));
         assert!(error(&["readme"]).contains("found no folders, expected a folder per class"));
         assert!(error(&["train/1.png"]).contains("found one folder, `train`, expected"));
         assert!(error(&["a/1", "b/.hidden"]).ends_with("found no files, expected the images of a class"));
         let stranger = error(&["train/a/1", "train/b/1", "val/a/1", "val/c/1"]);
         assert!(stranger.contains("found class `c`, expected only those of"), "{stranger}");
-        let folder = folder_of(&["a/1", "b/1"]);
+        let folder = folder_of(&["a/1", "a/2", "b/1"]);
         let fraction = Listing::read(folder.path(), f64::NAN).unwrap_err().to_string();
         assert_eq!(fraction, "`data.test_fraction`: NaN is not between 0 and 1");
     }

@@ -1,9 +1,10 @@
 //! `shapes`: built-in drawings of five outlines in two textures, ten classes.
 //!
-//! Coarse and fine both carry the class. The outline survives at 16 pixels; stripes and checks have the
-//! same colours and the same spatial frequency, four pixels to a period at 32, and a lens as wide as the
-//! pixels leaves a fifth of their contrast at 16. So resolution, and train against test resolution, matter
-//! as they do for photographs. Size, place, angle, colours, background, distractors and noise are random.
+//! Coarse and fine both carry the class. The outline survives at 16 pixels; the texture is a grating that
+//! stands or lies, of some ten periods over the image, and a lens as wide as the pixels leaves a sixth of
+//! its contrast at 16 pixels, four tenths at 24, six tenths at 32. So resolution, and test against train
+//! resolution, matter as they do for photographs. Size, place, tilt, colours, background, distractors and
+//! noise are random.
 //!
 //! A drawing hangs on `shapes_seed`, split and index alone. Arithmetic that every platform rounds alike
 //! (no sine, no exponential) draws the same bytes everywhere.

@@ -4,13 +4,10 @@
 //! pixel (standard deviation): what supersampling approaches, in closed form.
 
 use super::super::dataset::View;
-use super::scene::{Colour, Object, Outline, Placement, Scene, Texture, Vector};
+use super::scene::{Colour, Object, Outline, Placement, Scene, Vector};
 
 /// 2 π² σ² with σ = 1/2: a Gaussian lens leaves `exp(−LENS · f²)` of a grating of `f` periods a pixel.
 const LENS: f32 = 4.934_802;
-
-/// √½: what two gratings are weighted with to have the mean square of one.
-const HALF_POWER: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
 /// Writes the view to `out`, `(side, side, 3)`.
 pub(super) fn render(scene: &Scene, view: &View, out: &mut [u8]) {
@@ -37,30 +34,28 @@ struct Pen<'a> {
     object: &'a Object,
     /// Side of a square pixel of the same area.
     pixel: f32,
-    /// What the lens leaves of the two gratings.
-    contrast: Vector,
+    /// What the lens leaves of the texture's contrast.
+    contrast: f32,
 }
 
 impl<'a> Pen<'a> {
     fn new(object: &'a Object, pixel: Vector) -> Self {
-        let [x, y] = object.wave;
-        let pixel_side = (pixel[0] * pixel[1]).sqrt();
-        Self { object, pixel: pixel_side, contrast: [[x, y], [-y, x]].map(|wave| lens(wave, pixel)) }
+        Self { object, pixel: (pixel[0] * pixel[1]).sqrt(), contrast: lens(object.wave, pixel) }
     }
 
     /// The scene's colour at a point.
     fn colour(&self, scene: &Scene, point: Vector) -> Colour {
         let along = (point[0] - 0.5) * scene.slope[0] + (point[1] - 0.5) * scene.slope[1];
-        let mut colour = mix(scene.background, along, |channel, level| level + scene.gradient[channel]);
+        let mut colour: Colour = std::array::from_fn(|i| scene.background[i] + along * scene.gradient[i]);
         for blot in &scene.distractors {
             if let Some(cover) = self.cover(blot.outline, &blot.place, point) {
-                colour = mix(colour, cover, |channel, _| blot.colour[channel]);
+                colour = mix(colour, blot.colour, cover);
             }
         }
         if let Some(cover) = self.cover(self.object.outline, &self.object.place, point) {
-            let swing = self.texture(point);
-            let object = self.object;
-            colour = mix(colour, cover, |channel, _| object.colour[channel] + swing * object.swing[channel]);
+            let (swing, object) = (self.texture(point), self.object);
+            let surface = std::array::from_fn(|i| object.colour[i] + swing * object.swing[i]);
+            colour = mix(colour, surface, cover);
         }
         colour
     }
@@ -78,18 +73,10 @@ impl<'a> Pen<'a> {
         (cover > 0.0).then_some(cover.min(1.0))
     }
 
-    /// The texture's swing at a point: −1 to 1 for stripes, ±√2 for checks.
+    /// The texture's swing at a point, −1 to 1.
     fn texture(&self, point: Vector) -> f32 {
         let [x, y] = self.object.wave;
-        let [first, second] = self.object.phase;
-        let grating = |along: f32, phase: f32| wave(along + phase);
-        let one = self.contrast[0] * grating(point[0] * x + point[1] * y, first);
-        match self.object.texture {
-            Texture::Stripes => one,
-            Texture::Checks => {
-                HALF_POWER * (one + self.contrast[1] * grating(point[1] * x - point[0] * y, second))
-            }
-        }
+        self.contrast * wave(point[0] * x + point[1] * y + self.object.phase)
     }
 }
 
@@ -97,7 +84,7 @@ impl<'a> Pen<'a> {
 fn lens(wave: Vector, pixel: Vector) -> f32 {
     let [x, y] = [wave[0] * pixel[0], wave[1] * pixel[1]];
     let z = LENS * (x * x + y * y);
-    // exp(−z) to a few per cent, as a fraction because `exp` differs between platforms.
+    // exp(−z) to 0.02, as a fraction because `exp` differs between platforms.
     1.0 / (1.0 + z * (1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0))))
 }
 
@@ -107,12 +94,9 @@ fn wave(t: f32) -> f32 {
     16.0 * t * (t.abs() - 0.5)
 }
 
-/// Goes the share `amount` of the way to the target of each channel.
-fn mix(colour: Colour, amount: f32, target: impl Fn(usize, f32) -> f32) -> Colour {
-    std::array::from_fn(|channel| {
-        let level = colour[channel];
-        level + amount * (target(channel, level) - level)
-    })
+/// `under` where it is not covered by `over`.
+fn mix(under: Colour, over: Colour, cover: f32) -> Colour {
+    std::array::from_fn(|i| under[i] + cover * (over[i] - under[i]))
 }
 
 /// Sensor noise: uniform, new in every pixel and channel, and another for every window of a scene.

@@ -10,10 +10,7 @@ pub(super) type Colour = [f32; 3];
 pub(super) type Vector = [f32; 2];
 
 /// Plain blots behind the object.
-pub(super) const DISTRACTORS: usize = 4;
-
-/// Least difference between object and background, in the channel where it is largest.
-const LEAST_CONTRAST: f32 = 50.0;
+pub(super) const DISTRACTORS: usize = 3;
 
 /// A drawing.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,15 +39,14 @@ pub(super) struct Distractor {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Object {
     pub outline: Outline,
-    pub texture: Texture,
     pub place: Placement,
     pub colour: Colour,
     /// Colour change of the texture from its mean to its crest.
     pub swing: Colour,
-    /// Direction of the texture's first grating times its periods per unit.
+    /// Direction across the texture's bars times its periods per unit.
     pub wave: Vector,
-    /// Phases of its two gratings, in periods.
-    pub phase: Vector,
+    /// Its phase, in periods.
+    pub phase: f32,
 }
 
 /// Where an outline lies: its unit circle becomes one of that centre and radius, turned.
@@ -72,13 +68,13 @@ pub(super) enum Outline {
     Ring,
 }
 
-/// Fine half of a class. Mean, contrast and spatial frequency are the same.
+/// Fine half of a class: a grating. Only its direction differs; mirroring keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Texture {
-    /// One grating.
+    /// Bars that stand.
     Stripes,
-    /// Two gratings at a right angle.
-    Checks,
+    /// Bars that lie.
+    Bands,
 }
 
 impl Outline {
@@ -112,12 +108,12 @@ impl Outline {
 }
 
 impl Texture {
-    pub(super) const ALL: [Self; 2] = [Self::Stripes, Self::Checks];
+    pub(super) const ALL: [Self; 2] = [Self::Stripes, Self::Bands];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Stripes => "striped",
-            Self::Checks => "checked",
+            Self::Bands => "banded",
         }
     }
 }
@@ -131,52 +127,43 @@ impl Scene {
         };
         let mut stream = Stream::new("effsweep shapes v1", &[seed, part, index as u64]);
         let stream = &mut stream;
-        let object = object(stream, outline, texture);
-        let background = contrasting(stream, object.colour);
+        let background = colour(stream, 20.0, 110.0);
         let gradient = colour(stream, -50.0, 50.0);
         let slope = direction(stream);
         let distractors = std::array::from_fn(|_| distractor(stream));
-        let noise = between(stream, 10.0, 24.0);
+        let object = object(stream, outline, texture);
+        let noise = between(stream, 15.0, 30.0);
         Self { background, gradient, slope, distractors, object, noise, noise_seed: stream.bits() }
     }
 }
 
 fn object(stream: &mut Stream, outline: Outline, texture: Texture) -> Object {
     let radius = between(stream, 0.24, 0.40);
-    let room = 1.0 - 1.8 * radius;
+    let room = 1.0 - 1.9 * radius;
     let centre = [0.0; 2].map(|_| 0.5 + room * between(stream, -0.5, 0.5));
-    let place = Placement { centre, radius, axis: direction(stream) };
-    let swing = between(stream, 40.0, 60.0);
-    let periods = between(stream, 7.0, 9.0);
+    let place = Placement { centre, radius, axis: tilt(stream) };
+    let swing = between(stream, 30.0, 45.0);
+    let periods = between(stream, 8.5, 11.0);
+    let [across, along] = tilt(stream);
     Object {
         outline,
-        texture,
         place,
-        // Leaves room for the swing of checks, √2 times that of stripes, between 0 and 255.
-        colour: colour(stream, 85.0, 170.0),
+        // Leaves room for the swing.
+        colour: colour(stream, 120.0, 190.0),
         swing: [0.0; 3].map(|_| swing * between(stream, 0.8, 1.0)),
-        wave: direction(stream).map(|part| part * periods),
-        phase: [0.0; 2].map(|_| between(stream, 0.0, 1.0)),
+        wave: match texture {
+            Texture::Stripes => [across * periods, along * periods],
+            Texture::Bands => [-along * periods, across * periods],
+        },
+        phase: between(stream, 0.0, 1.0),
     }
 }
 
 fn distractor(stream: &mut Stream) -> Distractor {
     let outline = if stream.coin() { Outline::Disc } else { Outline::Square };
     let centre = [0.0; 2].map(|_| between(stream, 0.0, 1.0));
-    let place = Placement { centre, radius: between(stream, 0.04, 0.13), axis: direction(stream) };
-    Distractor { outline, place, colour: colour(stream, 20.0, 235.0) }
-}
-
-/// A background that differs from the object.
-fn contrasting(stream: &mut Stream, object: Colour) -> Colour {
-    loop {
-        let background = colour(stream, 30.0, 225.0);
-        let contrast = background.iter().zip(object).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        // Half of the range of each channel is far enough, whatever the object: seven draws of eight pass.
-        if contrast >= LEAST_CONTRAST {
-            return background;
-        }
-    }
+    let place = Placement { centre, radius: between(stream, 0.04, 0.12), axis: direction(stream) };
+    Distractor { outline, place, colour: colour(stream, 20.0, 200.0) }
 }
 
 fn colour(stream: &mut Stream, low: f64, high: f64) -> Colour {
@@ -193,6 +180,12 @@ fn direction(stream: &mut Stream) -> Vector {
             return [(x / length) as f32, (y / length) as f32];
         }
     }
+}
+
+/// An axis up to a quarter of a right angle off the horizontal.
+fn tilt(stream: &mut Stream) -> Vector {
+    let sine = stream.between(-0.38, 0.38);
+    [(1.0 - sine * sine).sqrt() as f32, sine as f32]
 }
 
 fn between(stream: &mut Stream, low: f64, high: f64) -> f32 {

@@ -34,7 +34,7 @@ fn mean_difference(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn classes_take_turns_and_have_names() {
     let set = shapes();
-    assert_eq!(set.classes()[..3], ["striped disc", "checked disc", "striped square"]);
+    assert_eq!(set.classes()[..3], ["striped disc", "banded disc", "striped square"]);
     assert_eq!((set.len(Split::Train), set.len(Split::Test)), (2000, 500));
     assert_eq!((0..20).filter(|index| set.label(Split::Train, *index) == 3).count(), 2);
 }
@@ -52,6 +52,19 @@ fn a_drawing_hangs_on_seed_split_and_index_alone() {
     ] {
         assert_ne!(one, different);
     }
+}
+
+#[test]
+fn no_pixel_changes_without_a_new_version() {
+    let set = shapes();
+    let mut hasher = blake3::Hasher::new();
+    for index in 0..30 {
+        hasher.update(&drawn(&set, Split::Train, index, WHOLE, 32));
+        let window = Window { top: 0.25, left: 0.125, height: 0.5, width: 0.75 };
+        hasher.update(&drawn(&set, Split::Test, index, window, 21));
+    }
+    // Where this fails on another platform, its arithmetic rounds differently: a bug, as trials would differ.
+    assert_eq!((VERSION, short(&hasher).as_str()), (1, "33784faf9c5e26c2"));
 }
 
 #[test]
@@ -107,7 +120,8 @@ fn texture_contrast(side: usize) -> f64 {
 #[test]
 fn textures_need_pixels_to_be_told_apart() {
     let [tiny, small, middle, large] = [16, 24, 32, 128].map(texture_contrast);
-    assert!(tiny < 0.45 * middle && small < 0.85 * middle, "{tiny} {small} {middle}");
+    println!("contrast {tiny:.2} at 16, {small:.2} at 24, {middle:.2} at 32, {large:.2} at 128");
+    assert!(tiny < 0.35 * middle && small < 0.85 * middle, "{tiny} {small} {middle}");
     assert!(middle < 0.85 * large, "{middle} {large}");
 }
 

@@ -127,6 +127,15 @@ fn a_worker_stopped_by_somebody_else_was_killed() {
     assert_eq!(scheduler.on(ended, at(6)), [Order::End(0, verdict)]);
 }
 
+#[test]
+fn limits_without_end_never_come() {
+    let limits = Limits { timeout: Some(Duration::MAX), silence: Duration::MAX, ..LIMITS };
+    let mut scheduler = Scheduler::new(limits, 0..1);
+    scheduler.on(Happened::Ticked, at(1));
+    assert!(scheduler.on(Happened::Heard(0), at(1 << 40)).is_empty());
+    assert_eq!(scheduler.wake(), Some(Duration::MAX));
+}
+
 /// What the world does next.
 #[derive(Debug, Clone)]
 enum Step {
@@ -180,7 +189,7 @@ impl Observed {
                 Order::End(task, verdict) => {
                     prop_assert!(self.running.remove(&task), "{task} ends without running");
                     prop_assert!(verdict != Verdict::PutBack || self.stop_asked);
-                    if verdict.is_final() {
+                    if !matches!(verdict, Verdict::Retry { .. }) {
                         prop_assert!(self.over.insert(task), "{task} ends twice");
                     }
                 }

@@ -1,12 +1,12 @@
 //! What a plan asks.
 
-use super::super::fixture::*;
-use super::super::*;
+use super::Swept;
+use crate::store::fixture::*;
+use crate::store::*;
 
 #[test]
 fn a_plan_sees_accuracies_rounds_and_speeds_by_key() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut store, sweep, runner) = swept(&folder.path().join("a.db"));
+    let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
     let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
     store.record_epochs(&[epoch(claim.trial, 0), epoch(claim.trial, 1)]).unwrap();
     store.record_evaluation(&evaluation(claim.trial, 32, 800)).unwrap();
@@ -28,8 +28,7 @@ fn a_plan_sees_accuracies_rounds_and_speeds_by_key() {
 
 #[test]
 fn failed_trials_are_planned_again_when_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut store, sweep, runner) = swept(&folder.path().join("a.db"));
+    let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
     let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
     let failed = Outcome::Failed { cause: "oom".to_owned(), next: Next::GiveUp };
     store.end_attempt(claim.attempt, &end(failed)).unwrap();
@@ -37,4 +36,19 @@ fn failed_trials_are_planned_again_when_asked() {
     assert_eq!(store.replan_failed(sweep).unwrap(), 1);
     assert_eq!(store.progress(sweep).unwrap().failed, 0);
     assert_eq!(store.claim_next(sweep, &runner).unwrap().unwrap().number, 2);
+}
+
+#[test]
+fn weights_are_kept_for_the_sweep_that_alone_asks_for_them() {
+    let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
+    for right in [800, 900] {
+        let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
+        store.record_evaluation(&evaluation(claim.trial, 32, right)).unwrap();
+        store.end_attempt(claim.attempt, &end(trained())).unwrap();
+    }
+    let kept = store.kept_weights(sweep).unwrap();
+    assert_eq!(kept.len(), 2);
+    store.forget_weights(kept[0].0).unwrap();
+    store.register_sweep(&crate::store::fixture::sweep("other"), [point(0, 2)]).unwrap();
+    assert!(store.kept_weights(sweep).unwrap().is_empty(), "another sweep asks for the rest");
 }

@@ -1,6 +1,6 @@
 use super::Swept;
-use crate::store::fixture::{end, key, point, sweep, trained};
-use crate::store::{Kind, Point, StoreError, TrialState};
+use crate::store::fixture::{configuration, end, key, point, sweep, trained};
+use crate::store::{Asked, Kind, Point, StoreError, TrialState};
 
 #[test]
 fn an_edited_sweep_adds_and_drops_trials_and_touches_no_result() {
@@ -68,7 +68,7 @@ fn a_sweep_and_a_configuration_are_read_back_as_written() {
     let Swept { store, sweep: id, folder: _folder, .. } = Swept::new();
     assert_eq!(store.sweep("quickstart").unwrap(), (id, sweep("quickstart")));
     let planned = store.planned_trials(id).unwrap();
-    assert_eq!(store.configuration(planned[0].configuration_id).unwrap(), point(0, 1).configuration);
+    assert_eq!(store.configuration(planned[0].configuration_id).unwrap(), configuration(0));
     assert_eq!(store.trial_states().unwrap()[&key(1_000_000_007)], TrialState::Planned);
 }
 
@@ -89,4 +89,16 @@ fn a_trial_is_found_by_the_beginning_of_its_key() {
     for absent in ["zz", "%", "'"] {
         assert!(matches!(store.trial(absent), Err(StoreError::UnknownTrial { .. })), "{absent}");
     }
+}
+
+#[test]
+fn a_known_configuration_is_asked_for_by_its_key() {
+    let Swept { mut store, folder: _folder, .. } = Swept::new();
+    assert_eq!(store.configuration_keys().unwrap(), (0..4).map(key).collect());
+    let by_key = |number| Point { configuration: Asked::Known(key(number)), ..point(number, 2) };
+    let registered = store.register_sweep(&sweep("quickstart"), [by_key(1)]).unwrap();
+    assert_eq!(registered.orphaned, 6);
+    assert_eq!(store.progress(registered.sweep).unwrap().planned, 2);
+    assert!(store.register_sweep(&sweep("quickstart"), [by_key(9)]).is_err(), "nobody knows it");
+    assert_eq!(store.progress(registered.sweep).unwrap().planned, 2, "and nothing changed");
 }
