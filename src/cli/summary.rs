@@ -318,7 +318,7 @@ mod tests {
         let look = crate::report::table::Look { front: Some(summary.front()), ..Default::default() };
         insta::assert_snapshot!(crate::report::table::table(&rows, &look), @"
            norm  G  batch  train  test  train.lr  top1 (95 %)           macs  key
-        ──────────────────────────────────────────────────────────────────────────────
+        ───────────────────────────────────────────────────────────────────────────────
         ●  bn    1     64     32    32       0.2  75.0 % (65.0–85.0)  5.00 M  00000003
            bn    1     64     32    32       0.1  50.0 % (40.0–60.0)  5.00 M  00000002
            bn    1     64     32    32       0.1  –                   5.00 M  00000001
