@@ -2,7 +2,8 @@
 
 use super::gemm::{add_product_nt_single, add_product_tn_single, product_single};
 use super::geometry::{Axis, ConvGeometry};
-use super::threads::{add_in_order, for_chunks, map_parts, parts, range};
+use super::threads::for_chunks;
+use super::weight_gradient::add_over_images;
 
 /// Most parts of the batch that sum a weight gradient on their own.
 const MOST_SUMS: usize = 8;
@@ -31,20 +32,10 @@ pub(super) fn add_grad_input(g: &ConvGeometry, dy: &[f32], w: &[f32], dx: &mut [
 
 /// `dw += ` the gradient of `w`.
 pub(super) fn add_grad_weight(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    assert_eq!(x.len(), g.input_len());
-    assert_eq!(dy.len(), g.output_len());
     let patches = Patches::new(g);
-    let count = parts(g.n, 1, MOST_SUMS);
-    let sums = map_parts(count, |part| {
-        let mut sum = vec![0.0; dw.len()];
-        for image in range(g.n, count, part) {
-            let rows = patches.of(&x[image * patches.image_len..][..patches.image_len]);
-            let dy = &dy[image * patches.count * g.c_out..][..patches.count * g.c_out];
-            add_product_tn_single(&mut sum, &rows, dy, patches.count, patches.len, g.c_out);
-        }
-        sum
+    add_over_images(g, x, dy, dw, MOST_SUMS, |x, dy, sum| {
+        add_product_tn_single(sum, &patches.of(x), dy, patches.count, patches.len, g.c_out);
     });
-    add_in_order(dw, &sums);
 }
 
 /// The patches of one image: one row an output pixel, `(k, k, c_in)` values each, padding as zeros.

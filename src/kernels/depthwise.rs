@@ -5,7 +5,8 @@
 
 use super::geometry::{Axis, ConvGeometry, Run};
 use super::simd::dispatch;
-use super::threads::{add_in_order, for_chunks, map_parts, parts, range};
+use super::threads::for_chunks;
+use super::weight_gradient::add_over_rows;
 
 /// `y = x * w`.
 pub(super) fn forward(g: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
@@ -106,29 +107,13 @@ const MOST_SUMS: usize = 16;
 
 /// `dw += ` the gradient of `w`.
 pub(super) fn add_grad_weight(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    assert_eq!(x.len(), g.input_len());
-    assert_eq!(dy.len(), g.output_len());
-    assert_eq!(dw.len(), g.weight_len());
-    let row_runs = g.forward_taps(g.h).runs();
     let runs = g.forward_taps(g.w).runs();
-    let count = parts(g.n, 1, MOST_SUMS);
-    let sums = map_parts(count, |part| {
-        let mut sum = vec![0.0; dw.len()];
-        for image in range(g.n, count, part) {
-            let x = &x[image * g.h * g.w * g.c_in..][..g.h * g.w * g.c_in];
-            let dy = &dy[image * g.h_out() * g.w_out() * g.c_in..][..g.h_out() * g.w_out() * g.c_in];
-            for row in 0..g.h_out() {
-                let row_taps = Axis::at(&row_runs, row);
-                let dy = &dy[row * g.w_out() * g.c_in..][..g.w_out() * g.c_in];
-                dispatch(
-                    #[inline(always)]
-                    || sum_row(g, x, dy, &row_taps, &runs, &mut sum),
-                );
-            }
-        }
-        sum
+    add_over_rows(g, x, dy, dw, MOST_SUMS, |x, dy, row_taps, sum| {
+        dispatch(
+            #[inline(always)]
+            || sum_row(g, x, dy, row_taps, &runs, sum),
+        );
     });
-    add_in_order(dw, &sums);
 }
 
 #[inline(always)]

@@ -21,6 +21,7 @@ mod simd;
 mod squeeze_excite;
 mod threads;
 mod tile;
+mod weight_gradient;
 
 #[cfg(test)]
 pub(crate) mod reference;
