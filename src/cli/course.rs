@@ -91,10 +91,10 @@ impl Course {
                 (running.first, running.done) = (*epochs as f64, *epochs as f64);
                 Some(format!("{trial}: goes on after epoch {epochs}"))
             }
-            Event::Progress { trial, epoch, step, steps, loss, images_per_s } => {
+            Event::Progress { trial, report } => {
                 let running = self.running.get_mut(&trial.key)?;
-                running.done = *epoch as f64 + *step as f64 / (*steps).max(1) as f64;
-                (running.loss, running.images_per_s) = (Some(*loss), Some(*images_per_s));
+                running.done = report.epoch as f64 + report.step as f64 / report.steps.max(1) as f64;
+                (running.loss, running.images_per_s) = (Some(report.loss), Some(report.images_per_s));
                 None
             }
             Event::Epoch { trial, report } => {

@@ -82,7 +82,7 @@ impl<R: BufRead> LineReader<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cause, Message};
+    use super::super::{Cause, Message, ProgressReport};
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Option<Message>, CodecError> {
@@ -115,13 +115,13 @@ mod tests {
 
     #[test]
     fn a_message_never_holds_a_nan_silently() {
-        let line = serde_json::to_string(&Message::Progress {
+        let line = serde_json::to_string(&Message::Progress(ProgressReport {
             epoch: 0,
             step: 0,
             steps: 1,
             loss: f32::NAN,
             images_per_s: 1.0,
-        });
+        }));
         assert!(read(format!("{}\n", line.unwrap()).as_bytes()).is_err());
     }
 }

@@ -83,18 +83,7 @@ pub enum Message {
         resumed_epochs: usize,
     },
     /// A sign of life from within an epoch.
-    Progress {
-        /// Epoch, from 0.
-        epoch: usize,
-        /// Steps done in it.
-        step: usize,
-        /// Steps of an epoch.
-        steps: usize,
-        /// Mean loss over the epoch so far.
-        loss: f32,
-        /// Images per second over the epoch so far, sharing the machine.
-        images_per_s: f64,
-    },
+    Progress(ProgressReport),
     /// An epoch ended.
     Epoch(EpochReport),
     /// A checkpoint is on disk.
@@ -142,6 +131,21 @@ impl Message {
             Self::Finished { .. } | Self::Diverged { .. } | Self::Stopped { .. } | Self::Failed { .. }
         )
     }
+}
+
+/// How far an epoch is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ProgressReport {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Steps done in it.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+    /// Mean loss over the epoch so far.
+    pub loss: f32,
+    /// Images per second over the epoch so far, sharing the machine.
+    pub images_per_s: f64,
 }
 
 /// One epoch of training.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::{Cause, EpochReport, EvaluationReport, MeasureKind};
+use crate::protocol::{Cause, EpochReport, EvaluationReport, MeasureKind, ProgressReport};
 use crate::sweep::Sweep;
 use crate::sweep::settings::{Setting, Settings};
 
@@ -57,16 +57,8 @@ pub enum Event {
     Progress {
         /// Which trial.
         trial: Arc<Subject>,
-        /// Epoch, from 0.
-        epoch: usize,
-        /// Steps done in it.
-        step: usize,
-        /// Steps of an epoch.
-        steps: usize,
-        /// Mean loss over the epoch so far.
-        loss: f32,
-        /// Images per second, sharing the machine.
-        images_per_s: f64,
+        /// How far its epoch is.
+        report: ProgressReport,
     },
     /// An epoch ended.
     Epoch {

@@ -99,9 +99,7 @@ impl Duty for Training<'_> {
                     (self.emit)(Event::TrialResumed { trial, epochs: resumed_epochs });
                 }
             }
-            Message::Progress { epoch, step, steps, loss, images_per_s } => {
-                (self.emit)(Event::Progress { trial, epoch, step, steps, loss, images_per_s });
-            }
+            Message::Progress(report) => (self.emit)(Event::Progress { trial, report }),
             Message::Epoch(report) => {
                 self.epochs.push(epoch_row(attempt.claim.trial, &report));
                 (self.emit)(Event::Epoch { trial, report });

@@ -15,7 +15,7 @@ use super::targets::smoothed;
 use crate::data::{Batch, Dataset, Epoch, Split, TrainLoader, steps_per_epoch};
 use crate::model::{EfficientNet, Parameters};
 use crate::ops::view;
-use crate::protocol::EpochReport;
+use crate::protocol::{EpochReport, ProgressReport};
 use crate::sweep::settings::Settings;
 
 /// Longest time between two checkpoints.
@@ -49,18 +49,7 @@ pub enum Event {
         resumed_epochs: usize,
     },
     /// A sign of life.
-    Progress {
-        /// Epoch, from 0.
-        epoch: usize,
-        /// Steps done in it.
-        step: usize,
-        /// Steps of an epoch.
-        steps: usize,
-        /// Mean loss over the epoch so far.
-        loss: f32,
-        /// Images a second over the epoch so far.
-        images_per_s: f64,
-    },
+    Progress(ProgressReport),
     /// An epoch ended. After a resumption, those of the checkpoint are told again first.
     Epoch(EpochReport),
     /// A checkpoint with this many finished epochs is on disk.
@@ -225,13 +214,13 @@ impl<'a> Run<'a> {
     }
 
     fn sign_of_life(&self) -> Event {
-        Event::Progress {
+        Event::Progress(ProgressReport {
             epoch: self.progress.epochs,
             step: self.progress.step,
             steps: self.steps,
             loss: self.mean_loss(),
             images_per_s: self.progress.images as f64 / self.progress.elapsed_s.max(1e-9),
-        }
+        })
     }
 
     fn finish_epoch(&mut self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<Wish, TrainError> {

@@ -82,9 +82,7 @@ fn started(dataset: &dyn Dataset, resumed_epochs: usize) -> Message {
 fn message(event: Event, dataset: &dyn Dataset) -> Message {
     match event {
         Event::Started { resumed_epochs } => started(dataset, resumed_epochs),
-        Event::Progress { epoch, step, steps, loss, images_per_s } => {
-            Message::Progress { epoch, step, steps, loss, images_per_s }
-        }
+        Event::Progress(report) => Message::Progress(report),
         Event::Epoch(report) => Message::Epoch(report),
         Event::Checkpointed { epochs } => Message::Checkpointed { epochs },
     }
