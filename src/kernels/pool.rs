@@ -1,7 +1,9 @@
 //! Global average pooling.
 
 use super::norm::channel_sums;
+use super::simd::dispatch;
 use super::threads::for_chunks;
+use super::tile::repeated;
 
 /// Means over pixels: `y (n, c)` of `x (n, pixels, c)`.
 pub fn average(x: &[f32], pixels: usize, c: usize, y: &mut [f32]) {
@@ -15,10 +17,15 @@ pub fn average(x: &[f32], pixels: usize, c: usize, y: &mut [f32]) {
 pub fn add_spread(dy: &[f32], pixels: usize, c: usize, dx: &mut [f32]) {
     let share = 1.0 / pixels as f32;
     for_chunks(dx, pixels * c, |image, dx| {
-        let dy = &dy[image * c..][..c];
-        for pixel in dx.chunks_exact_mut(c) {
-            pixel.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy.mul_add(share, *dx));
-        }
+        let dy = repeated(&dy[image * c..][..c]);
+        dispatch(
+            #[inline(always)]
+            || {
+                for dx in dx.chunks_mut(dy.len()) {
+                    dx.iter_mut().zip(&dy).for_each(|(dx, dy)| *dx = dy.mul_add(share, *dx));
+                }
+            },
+        );
     });
 }
 

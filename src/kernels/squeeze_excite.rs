@@ -85,11 +85,17 @@ impl Gate {
         let mut hidden = vec![0.0; n * c_hidden];
         product(&mut hidden, &means, weights.reduce_weight, n, c, c_hidden);
         add_bias(&mut hidden, weights.reduce_bias);
-        let active: Vec<f32> = hidden.iter().map(|z| Swish::value(*z)).collect();
+        let active: Vec<f32> = dispatch(
+            #[inline(always)]
+            || hidden.iter().map(|z| Swish::value(*z)).collect(),
+        );
         let mut gate = vec![0.0; n * c];
         product(&mut gate, &active, weights.expand_weight, n, c_hidden, c);
         add_bias(&mut gate, weights.expand_bias);
-        gate.iter_mut().for_each(|z| *z = sigmoid(*z));
+        dispatch(
+            #[inline(always)]
+            || gate.iter_mut().for_each(|z| *z = sigmoid(*z)),
+        );
         let this = Self { shape, means, hidden, gate };
         for_chunks(y, pixels * c, |image, y| {
             let factor = this.factor(image, weights);
@@ -200,7 +206,7 @@ fn add_scaled(dy: &[f32], factor: &[f32], share: &[f32], dx: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_close, random, same_for_any_threads};
+    use super::super::testing::{assert_close, central_differences, random, same_for_any_threads};
     use super::*;
 
     /// Weights, then the scale: `[W₁, b₁, W₂, b₂, s]`.
@@ -269,17 +275,8 @@ mod tests {
             let mut dx = before.clone();
             let gradients = gate.backward(weights(&vectors), &x, &dy, &mut dx);
             let dx: Vec<f32> = dx.iter().zip(&before).map(|(after, before)| after - before).collect();
-            let step = 1.0 / 256.0;
-            let difference = |values: &[f32], f: &dyn Fn(&[f32]) -> f64| -> Vec<f32> {
-                let moved = |i: usize, by: f32| {
-                    let mut values = values.to_vec();
-                    values[i] += by;
-                    f(&values)
-                };
-                (0..values.len())
-                    .map(|i| ((moved(i, step) - moved(i, -step)) / (2.0 * f64::from(step))) as f32)
-                    .collect()
-            };
+            let difference =
+                |values: &[f32], f: &dyn Fn(&[f32]) -> f64| central_differences(values, 1.0 / 256.0, f);
             let expected = difference(&x, &|x| weighted_sum(shape, &vectors, x, &dy));
             assert_close(&format!("dx {shape:?}"), &dx, &expected, 1e-4);
             let got = [

@@ -37,6 +37,17 @@ pub(crate) fn relative_error(got: &[f32], expected: &[f32]) -> f64 {
     (difference / norm.max(1e-30)).sqrt()
 }
 
+/// The slope of `f` along each of `values`, by central differences.
+pub(crate) fn central_differences(values: &[f32], step: f32, f: &dyn Fn(&[f32]) -> f64) -> Vec<f32> {
+    let moved = |i: usize, by: f32| {
+        let mut values = values.to_vec();
+        values[i] += by;
+        f(&values)
+    };
+    let slope = |i: usize| (moved(i, step) - moved(i, -step)) / (2.0 * f64::from(step));
+    (0..values.len()).map(|i| slope(i) as f32).collect()
+}
+
 /// Fails unless `f` gives the same bits on 1 and on 3 threads.
 #[track_caller]
 pub(crate) fn same_for_any_threads(f: impl Fn() -> Vec<f32> + Sync) {
