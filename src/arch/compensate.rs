@@ -24,7 +24,7 @@ const BASE_RATIO: f64 = 6.0;
 const STEPS_PER_UNIT: f64 = 20.0;
 
 /// `spec` with the ratio whose cost comes closest to the depthwise network's of ratio 6, channels rounded
-/// to multiples of G and 8. Depthwise networks keep ratio 6 as it is.
+/// to multiples of G and the channel divisor. Depthwise networks keep ratio 6 as it is.
 ///
 /// Costs are compared at a resolution that halves evenly, so that the ratio does not depend on the
 /// resolution a configuration trains at.
@@ -73,6 +73,7 @@ mod tests {
         NetworkSpec {
             width: 1.0,
             depth: 1.0,
+            channel_divisor: 8,
             group_size,
             expansion: Expansion { ratio: 6.0, rounding: ChannelRounding::Exact },
             stem_stride,

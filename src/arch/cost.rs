@@ -148,6 +148,7 @@ mod tests {
         Network::resolve(&NetworkSpec {
             width: preset.width(),
             depth: preset.depth(),
+            channel_divisor: 8,
             group_size,
             expansion: Expansion { ratio, rounding: ChannelRounding::Exact },
             stem_stride,
@@ -202,6 +203,7 @@ mod tests {
         let spec = NetworkSpec {
             width: 1.0,
             depth: 1.0,
+            channel_divisor: 8,
             group_size: 64,
             expansion: Expansion { ratio: 3.0, rounding: ChannelRounding::Exact },
             stem_stride,

@@ -18,7 +18,7 @@ pub use cost::{Cost, LayerCost};
 pub use network::{
     ArchError, Block, ChannelRounding, Expansion, Head, Network, NetworkSpec, SqueezeExcite, Stem,
 };
-pub use norm::Norm;
+pub use norm::{Norm, NormGroups};
 pub use resolution::{Padding, aligned, down_sampled, nearest_aligned};
-pub use scale::{round_channels, round_depth};
+pub use scale::{CHANNEL_DIVISOR, round_channels, round_depth};
 pub use table::{Preset, STAGES, STEM_CHANNELS, Stage, TOP_CHANNELS};

@@ -4,8 +4,9 @@
 //! `max(C_mid / G, 1)` groups of `G` channels; stem, 1 × 1 convolutions, squeeze-excite and top stay as
 //! they are. Squeeze-excite's width comes from the block's input, whatever the expansion.
 
+use super::norm::NormGroups;
 use super::resolution::{Padding, down_sampled};
-use super::scale::{DEPTH_DIVISOR, round_channels, round_depth};
+use super::scale::{round_channels, round_depth};
 use super::table::{STAGES, STEM_CHANNELS, TOP_CHANNELS};
 
 /// What a [`Network`] is resolved from.
@@ -15,6 +16,8 @@ pub struct NetworkSpec {
     pub width: f64,
     /// Depth multiplier.
     pub depth: f64,
+    /// What widths are rounded to multiples of: 8 in EfficientNet.
+    pub channel_divisor: usize,
     /// Channels per group of the spatial convolutions (G); 1 is depthwise.
     pub group_size: usize,
     /// Expansion of stages 2 to 7.
@@ -46,7 +49,7 @@ pub enum ChannelRounding {
     /// The paper's rule: `C_mid` stays, groups are `max(C_mid / G, 1)`, and a `C_mid` that they do not
     /// divide is an error.
     Exact,
-    /// `C_mid` becomes the nearest multiple of G, and of 8 as all widths of the family are; where it cannot change (no expansion), the group count
+    /// `C_mid` becomes the nearest multiple of G, and of the divisor of all widths; where it cannot change (no expansion), the group count
     /// becomes the nearest divisor. A declared deviation from the paper.
     ToGroup,
 }
@@ -150,14 +153,14 @@ pub enum ArchError {
         group_size: usize,
     },
     /// The channels of a layer do not divide into the groups of its norm.
-    #[error("{layer} has {channels} channels, which do not divide into {groups} norm groups")]
+    #[error("{layer} has {channels} channels, which do not divide into {groups}")]
     NormGroups {
         /// Where.
         layer: String,
         /// Its channels.
         channels: usize,
         /// Norm groups asked for.
-        groups: usize,
+        groups: NormGroups,
     },
 }
 
@@ -168,11 +171,12 @@ impl Network {
     /// [`ArchError::Indivisible`] where a block's channels do not divide into groups and
     /// [`ChannelRounding::Exact`] forbids to change them.
     pub fn resolve(spec: &NetworkSpec) -> Result<Self, ArchError> {
-        let stem = Stem { c_out: round_channels(STEM_CHANNELS, spec.width), stride: spec.stem_stride };
+        let scaled = |channels| round_channels(channels, spec.width, spec.channel_divisor);
+        let stem = Stem { c_out: scaled(STEM_CHANNELS), stride: spec.stem_stride };
         let mut blocks = Vec::new();
         let mut c_in = stem.c_out;
         for (index, stage) in STAGES.iter().enumerate() {
-            let c_out = round_channels(stage.c_out, spec.width);
+            let c_out = scaled(stage.c_out);
             for layer in 0..round_depth(stage.layers, spec.depth) {
                 let (c_mid, groups) = widen(c_in, stage.expands, spec).map_err(|(c_mid, groups)| {
                     let group_size = spec.group_size;
@@ -195,7 +199,7 @@ impl Network {
                 c_in = c_out;
             }
         }
-        let head = Head { c_in, c_top: round_channels(TOP_CHANNELS, spec.width), classes: spec.classes };
+        let head = Head { c_in, c_top: scaled(TOP_CHANNELS), classes: spec.classes };
         Ok(Self { stem, blocks, head, padding: spec.padding, expand_ratio: spec.expansion.ratio })
     }
 
@@ -220,7 +224,7 @@ impl Network {
     ///
     /// # Errors
     /// [`ArchError::NormGroups`] names the first layer that does not.
-    pub fn check_norm_groups(&self, groups: usize) -> Result<(), ArchError> {
+    pub fn check_norm_groups(&self, groups: NormGroups) -> Result<(), ArchError> {
         let layers = std::iter::once(("the stem".to_owned(), self.stem.c_out))
             .chain(self.blocks.iter().flat_map(|block| {
                 let name = format!("stage {} block {}", block.stage, block.layer);
@@ -228,7 +232,7 @@ impl Network {
             }))
             .chain(std::iter::once(("the top".to_owned(), self.head.c_top)));
         for (layer, channels) in layers {
-            if groups == 0 || !channels.is_multiple_of(groups) {
+            if groups.of(channels).is_none() {
                 return Err(ArchError::NormGroups { layer, channels, groups });
             }
         }
@@ -251,7 +255,7 @@ fn widen(c_in: usize, expands: bool, spec: &NetworkSpec) -> Result<(usize, usize
     let wanted = ((c_in as f64 * ratio).round() as usize).max(1);
     match spec.expansion.rounding {
         ChannelRounding::ToGroup if expands => {
-            let step = least_common_multiple(g, DEPTH_DIVISOR);
+            let step = least_common_multiple(g, spec.channel_divisor);
             let c_mid = ((wanted as f64 / step as f64).round() as usize).max(1) * step;
             Ok((c_mid, c_mid / g))
         }

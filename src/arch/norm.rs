@@ -12,8 +12,8 @@ pub enum Norm {
     Batch,
     /// Group normalization with this many groups of channels.
     Group {
-        /// Number of groups (not channels per group); 4 in the paper.
-        groups: usize,
+        /// How channels divide into groups.
+        groups: NormGroups,
         /// Whether activations are proxy-normalized.
         proxy: bool,
     },
@@ -26,8 +26,37 @@ pub enum Norm {
     Instance,
 }
 
-/// The paper's number of groups.
-pub const DEFAULT_GROUPS: usize = 4;
+/// How the channels of a layer divide into the groups of its group norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NormGroups {
+    /// This many groups, whatever the layer's width.
+    Count(usize),
+    /// Groups of this many channels (timm's `group_size`).
+    Size(usize),
+}
+
+impl NormGroups {
+    /// The paper's four groups.
+    pub const PAPER: Self = Self::Count(4);
+
+    /// Number of groups of a layer with `channels` channels; `None` where they do not divide.
+    pub fn of(self, channels: usize) -> Option<usize> {
+        match self {
+            Self::Count(count) => (count > 0 && channels.is_multiple_of(count)).then_some(count),
+            Self::Size(size) => (size > 0 && channels.is_multiple_of(size)).then(|| channels / size),
+        }
+    }
+}
+
+impl fmt::Display for NormGroups {
+    /// `4 norm groups`, `norm groups of 16`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count} norm groups"),
+            Self::Size(size) => write!(f, "norm groups of {size}"),
+        }
+    }
+}
 
 impl Norm {
     /// The short names of sweep files, in the order in which they are offered.
@@ -37,8 +66,8 @@ impl Norm {
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "bn" => Self::Batch,
-            "gn" => Self::Group { groups: DEFAULT_GROUPS, proxy: false },
-            "gn+pn" => Self::Group { groups: DEFAULT_GROUPS, proxy: true },
+            "gn" => Self::Group { groups: NormGroups::PAPER, proxy: false },
+            "gn+pn" => Self::Group { groups: NormGroups::PAPER, proxy: true },
             "in" => Self::Instance,
             "ln" => Self::Layer { proxy: false },
             "ln+pn" => Self::Layer { proxy: true },
@@ -68,11 +97,12 @@ impl Norm {
         matches!(self, Self::Group { proxy: true, .. } | Self::Layer { proxy: true })
     }
 
-    /// Number of channel groups that share statistics within one image; `None` for batch norm.
+    /// Number of channel groups that share statistics within one image; `None` for batch norm. Channels that do
+    /// not divide count as one group: [`Network::check_norm_groups`](super::Network::check_norm_groups) refuses them.
     pub fn groups(self, channels: usize) -> Option<usize> {
         match self {
             Self::Batch => None,
-            Self::Group { groups, .. } => Some(groups),
+            Self::Group { groups, .. } => Some(groups.of(channels).unwrap_or(1)),
             Self::Layer { .. } => Some(1),
             Self::Instance => Some(channels),
         }
@@ -80,13 +110,14 @@ impl Norm {
 }
 
 impl fmt::Display for Norm {
-    /// `bn`, `ln+pn`; a group norm away from the default says its groups: `gn(8)`.
+    /// `bn`, `ln+pn`; a group norm away from the paper's says its groups, `gn(8)`, or their size, `gn(of 16)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())?;
         match self {
-            Self::Group { groups, .. } if *groups != DEFAULT_GROUPS => {
-                write!(f, "{}({groups})", self.kind())
-            }
-            _ => f.write_str(self.kind()),
+            Self::Group { groups: NormGroups::PAPER, .. } => Ok(()),
+            Self::Group { groups: NormGroups::Count(count), .. } => write!(f, "({count})"),
+            Self::Group { groups: NormGroups::Size(size), .. } => write!(f, "(of {size})"),
+            _ => Ok(()),
         }
     }
 }
@@ -104,6 +135,14 @@ mod tests {
 
     #[test]
     fn unusual_group_counts_are_shown() {
-        assert_eq!(Norm::Group { groups: 8, proxy: true }.to_string(), "gn+pn(8)");
+        assert_eq!(Norm::Group { groups: NormGroups::Count(8), proxy: true }.to_string(), "gn+pn(8)");
+        assert_eq!(Norm::Group { groups: NormGroups::Size(16), proxy: false }.to_string(), "gn(of 16)");
+    }
+
+    #[test]
+    fn groups_divide_channels_or_are_none() {
+        assert_eq!([8, 10, 2].map(|channels| NormGroups::Count(4).of(channels)), [Some(4), None, None]);
+        assert_eq!([8, 10, 48].map(|channels| NormGroups::Size(8).of(channels)), [Some(1), None, Some(6)]);
+        assert_eq!(NormGroups::Size(0).of(8), None);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::RunError;
-use crate::arch::{Cost, Network, Norm};
+use crate::arch::{Cost, Network, Norm, NormGroups};
 use crate::data;
 use crate::store::{Asked, ConfigurationRow, Key, Point, PointTrial, SweepRow, TestResolution};
 use crate::sweep::settings::{Data, Expand, Model, Settings};
@@ -157,7 +157,7 @@ fn row(configuration: &Configuration, classes: usize, counted: &Counted) -> Conf
         preset: model.preset.name().to_owned(),
         norm: model.norm.kind().to_owned(),
         norm_groups: match model.norm {
-            Norm::Group { groups, .. } => Some(number(groups)),
+            Norm::Group { groups: NormGroups::Count(count), .. } => Some(number(count)),
             _ => None,
         },
         group_size: number(model.group_size),

@@ -12,7 +12,7 @@ use super::grid::{Choice, Grid, Picks};
 use super::resolution::TestResolution;
 use super::rules::Include;
 use super::settings::{ImageSet, Model, RESOLUTIONS, Section, Setting, Settings};
-use crate::arch::{ArchError, Network, Norm, aligned, nearest_aligned};
+use crate::arch::{ArchError, Network, Norm, NormGroups, aligned, nearest_aligned};
 
 /// The alignment rule, strides and group sizes do not depend on the number of classes, which is known only once
 /// the images are open.
@@ -107,7 +107,7 @@ pub(super) struct Shape {
     network: Result<Network, ArchError>,
     halvings: u32,
     /// Norm groups looked at, with what is wrong with them.
-    norm_groups: HashMap<usize, Option<ArchError>>,
+    norm_groups: HashMap<NormGroups, Option<ArchError>>,
 }
 
 impl Shape {
@@ -218,10 +218,15 @@ fn impossible_network(error: &ArchError, shape: &Shape, words: &str) -> (Vec<Set
         }
         ArchError::NormGroups { groups, .. } => {
             let network = shape.network.as_ref();
-            let valid = nearest_valid(*groups, |groups| {
-                network.is_ok_and(|network| network.check_norm_groups(groups).is_ok())
+            let (asked, of): (usize, fn(usize) -> NormGroups) = match *groups {
+                NormGroups::Count(count) => (count, NormGroups::Count),
+                NormGroups::Size(size) => (size, NormGroups::Size),
+            };
+            let valid = nearest_valid(asked, |number| {
+                network.is_ok_and(|network| network.check_norm_groups(of(number)).is_ok())
             });
-            let fault = fault.allowed(format!("groups that divide all channels, such as {valid}"));
+            let what = if of(asked) == NormGroups::Count(asked) { "groups" } else { "sizes" };
+            let fault = fault.allowed(format!("{what} that divide all channels, such as {valid}"));
             (
                 vec![Setting::NORM, Setting::GROUP_SIZE, model("expand"), model("width"), model("preset")],
                 fault,

@@ -137,13 +137,13 @@ hexadecimal!(TrialKey);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Norm;
+    use crate::arch::{Norm, NormGroups};
     use crate::sweep::settings::Expand;
 
     fn unusual() -> Settings {
         let mut settings = Settings::default();
         settings.data.path = Some("data/cifar-10-batches-bin".into());
-        settings.model.norm = Norm::Group { groups: 8, proxy: true };
+        settings.model.norm = Norm::Group { groups: NormGroups::Count(8), proxy: true };
         settings.model.group_size = 4;
         settings.model.expand = Expand::Ratio(4.0);
         settings.train.weight_decay = 2e-6;

@@ -1,6 +1,6 @@
 //! Serde forms of the values that a user may write in more than one way.
 
-/// `"bn"`, `"ln+pn"`, or `{ kind = "gn", groups = 8 }`.
+/// `"bn"`, `"ln+pn"`, `{ kind = "gn", groups = 8 }` or `{ kind = "gn", group_size = 16 }`.
 pub(super) mod norm {
     use std::fmt;
 
@@ -8,14 +8,17 @@ pub(super) mod norm {
     use serde::ser::SerializeMap;
     use serde::{Deserializer, Serializer};
 
-    use crate::arch::Norm;
+    use crate::arch::{Norm, NormGroups};
 
     pub fn serialize<S: Serializer>(norm: &Norm, serializer: S) -> Result<S::Ok, S::Error> {
         match norm {
             Norm::Group { groups, .. } if Norm::from_name(norm.kind()) != Some(*norm) => {
                 let mut map = serializer.serialize_map(Some(2))?;
                 map.serialize_entry("kind", norm.kind())?;
-                map.serialize_entry("groups", groups)?;
+                match groups {
+                    NormGroups::Count(count) => map.serialize_entry("groups", count)?,
+                    NormGroups::Size(size) => map.serialize_entry("group_size", size)?,
+                }
                 map.end()
             }
             _ => serializer.serialize_str(norm.kind()),
@@ -40,20 +43,30 @@ pub(super) mod norm {
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Norm, A::Error> {
-            let (mut kind, mut groups) = (None::<String>, None::<usize>);
+            let (mut kind, mut groups) = (None::<String>, None::<NormGroups>);
             while let Some(key) = map.next_key::<String>()? {
-                match key.as_str() {
-                    "kind" => kind = Some(map.next_value()?),
-                    "groups" => groups = Some(map.next_value()?),
-                    _ => return Err(de::Error::unknown_field(&key, &["kind", "groups"])),
+                let division = match key.as_str() {
+                    "kind" => {
+                        kind = Some(map.next_value()?);
+                        continue;
+                    }
+                    "groups" => NormGroups::Count(map.next_value()?),
+                    "group_size" => NormGroups::Size(map.next_value()?),
+                    _ => return Err(de::Error::unknown_field(&key, &["kind", "groups", "group_size"])),
+                };
+                if groups.replace(division).is_some() {
+                    return Err(de::Error::custom(
+                        "`groups` and `group_size` say the same thing: one will do",
+                    ));
                 }
             }
             let norm: Norm = self.visit_str(&kind.ok_or_else(|| de::Error::missing_field("kind"))?)?;
             match (norm, groups) {
                 (norm, None) => Ok(norm),
                 (Norm::Group { proxy, .. }, Some(groups)) => Ok(Norm::Group { groups, proxy }),
-                (norm, Some(_)) => {
-                    Err(de::Error::custom(format_args!("`groups` belongs to gn and gn+pn, not to {norm}")))
+                (norm, Some(groups)) => {
+                    let key = if matches!(groups, NormGroups::Count(_)) { "groups" } else { "group_size" };
+                    Err(de::Error::custom(format_args!("`{key}` belongs to gn and gn+pn, not to {norm}")))
                 }
             }
         }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::limit::{Limit, limit, rate};
 use super::{Section, forms};
 use crate::arch::{
-    ArchError, ChannelRounding, Compensation, Expansion, Network, NetworkSpec, Norm, Padding, Preset,
-    compensated,
+    ArchError, CHANNEL_DIVISOR, ChannelRounding, Compensation, Expansion, Network, NetworkSpec, Norm,
+    NormGroups, Padding, Preset, compensated,
 };
 
 /// The `[model]` section.
@@ -22,6 +22,8 @@ pub struct Model {
     /// Depth multiplier; the preset's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<f64>,
+    /// What widths are rounded to multiples of: 8 in EfficientNet, 16 in some of timm's.
+    pub channel_divisor: usize,
     /// Channels per group of the spatial convolutions; 1 is depthwise. Usually a grid axis.
     pub group_size: usize,
     /// Normalization. Usually a grid axis.
@@ -68,6 +70,7 @@ impl Default for Model {
             preset: Preset::Nano,
             width: None,
             depth: None,
+            channel_divisor: CHANNEL_DIVISOR,
             group_size: 1,
             norm: Norm::Batch,
             expand: Expand::Auto,
@@ -94,7 +97,9 @@ impl Section for Model {
         let multiplier = |value: Option<f64>| value.is_none_or(|value| value > 0.0 && value <= 16.0);
         let stride = |stride: usize| stride == 1 || stride == 2;
         let groups = match self.norm {
-            Norm::Group { groups, .. } => (1..=4096).contains(&groups),
+            Norm::Group { groups: NormGroups::Count(number) | NormGroups::Size(number), .. } => {
+                (1..=4096).contains(&number)
+            }
             _ => true,
         };
         let ratio = match self.expand {
@@ -104,8 +109,9 @@ impl Section for Model {
         vec![
             limit("width", multiplier(self.width), "above 0, at most 16"),
             limit("depth", multiplier(self.depth), "above 0, at most 16"),
+            limit("channel_divisor", (1..=256).contains(&self.channel_divisor), "1 to 256"),
             limit("group_size", (1..=4096).contains(&self.group_size), "1 to 4096"),
-            limit("norm", groups, "1 to 4096 groups"),
+            limit("norm", groups, "1 to 4096 groups, or channels a group"),
             limit("expand", ratio, "\"auto\", or a ratio above 0 and at most 16"),
             limit("stem_stride", self.stem_stride.is_none_or(stride), "1 or 2"),
             limit(
@@ -161,6 +167,7 @@ impl Model {
         let spec = NetworkSpec {
             width: self.width.unwrap_or(self.preset.width()),
             depth: self.depth.unwrap_or(self.preset.depth()),
+            channel_divisor: self.channel_divisor,
             group_size: self.group_size,
             expansion: Expansion { ratio, rounding },
             stem_stride: self.stem_stride.unwrap_or(stem_stride),
