@@ -15,4 +15,5 @@ pub mod runner;
 pub mod store;
 pub mod sweep;
 pub mod train;
+pub mod weights;
 pub mod worker;

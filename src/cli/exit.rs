@@ -17,6 +17,7 @@ use crate::durable::WriteError;
 use crate::runner::RunError;
 use crate::store::{self, StoreError};
 use crate::sweep::{ObjectiveError, SweepError};
+use crate::weights::WeightsFileError;
 
 /// Exit code of a command that did what it was asked.
 pub(super) const DONE: u8 = 0;
@@ -57,6 +58,11 @@ impl Failure {
     /// It ends with that code, and everything is said already.
     pub(super) fn silent(code: u8) -> Self {
         Self { code, message: None, hints: Vec::new() }
+    }
+
+    /// It did what could be done; the rest is said already.
+    pub(super) fn partly() -> Self {
+        Self::silent(FAILED)
     }
 
     /// Adds what the user can do.
@@ -154,6 +160,19 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         let message = with_causes(format_args!("failed to {error}"), error.source());
         Self { code: FAILED, message: Some(message), hints: Vec::new() }
+    }
+}
+
+impl From<WeightsFileError> for Failure {
+    fn from(error: WeightsFileError) -> Self {
+        let message = with_causes(format_args!("failed to {error}"), error.source());
+        let code = if error.is_users() { USER } else { FAILED };
+        let failure = Self { code, message: Some(message), hints: Vec::new() };
+        match &error {
+            WeightsFileError::Undescribed { .. } => failure
+                .hint("`effsweep weights import FILE --model NAME --output OTHER` gives them a description"),
+            _ => failure,
+        }
     }
 }
 

@@ -15,15 +15,15 @@ mod look;
 mod network;
 mod pareto;
 mod plan;
+mod predict;
 mod progress;
-
 mod query;
 mod run;
-
 mod show;
 mod sql;
 mod status;
 mod summary;
+mod weights;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,6 +81,8 @@ enum Command {
     Sql(sql::Arguments),
     Pareto(pareto::Arguments),
     Export(export::Arguments),
+    Weights(weights::Arguments),
+    Predict(predict::Arguments),
     Completions(completions::Arguments),
     /// Do one job that a runner hands over.
     #[command(hide = true)]
@@ -112,6 +114,8 @@ pub fn run() -> ExitCode {
         Command::Sql(arguments) => sql::run(&arguments, &context),
         Command::Pareto(arguments) => pareto::run(&arguments, &context),
         Command::Export(arguments) => export::run(&arguments, &context),
+        Command::Weights(arguments) => weights::run(&arguments, &context),
+        Command::Predict(arguments) => predict::run(&arguments, &context),
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Command::Worker => return crate::worker::run(),
     };

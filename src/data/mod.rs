@@ -19,6 +19,7 @@ mod held;
 mod idx;
 mod loader;
 mod normalize;
+mod photos;
 mod pipeline;
 mod prepared;
 mod resize;
@@ -33,6 +34,7 @@ pub use dataset::{Dataset, Split, View, Window};
 pub use error::{DataError, UnreadableFile};
 pub use loader::{Batch, Epoch, EvalLoader, TrainLoader, steps_per_epoch};
 pub use normalize::{MEAN, STD};
+pub use photos::Photos;
 pub use prepared::PreparedSplit;
 
 use crate::sweep::settings::{Data, ImageSet};

@@ -67,13 +67,13 @@ pub enum Cut {
 /// A network's structure: its layers, and the places of their parameters.
 #[derive(Debug)]
 pub struct EfficientNet {
-    stem: ConvNorm,
+    pub(super) stem: ConvNorm,
     stem_shape: ConvShape,
-    blocks: Vec<MBConv>,
-    top: ConvNorm,
+    pub(super) blocks: Vec<MBConv>,
+    pub(super) top: ConvNorm,
     c_top: usize,
-    classifier_weight: ParameterId,
-    classifier_bias: ParameterId,
+    pub(super) classifier_weight: ParameterId,
+    pub(super) classifier_bias: ParameterId,
     dropout: f64,
 }
 

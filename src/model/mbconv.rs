@@ -27,12 +27,12 @@ pub(super) struct ConvNorm {
 /// One block.
 #[derive(Debug)]
 pub(super) struct MBConv {
-    block: Block,
+    pub(super) block: Block,
     spatial_shape: ConvShape,
-    expand: Option<ConvNorm>,
-    spatial: ConvNorm,
-    squeeze_excite: Option<SqueezeExciteLayer>,
-    project: ConvNorm,
+    pub(super) expand: Option<ConvNorm>,
+    pub(super) spatial: ConvNorm,
+    pub(super) squeeze_excite: Option<SqueezeExciteLayer>,
+    pub(super) project: ConvNorm,
     /// Probability that stochastic depth drops this block for an image.
     drop_rate: f64,
 }

@@ -16,6 +16,7 @@ mod norm;
 mod parameters;
 mod pass;
 mod squeeze_excite;
+mod timm;
 mod weights;
 
 #[cfg(test)]

@@ -38,10 +38,10 @@ pub(super) struct NormLayer {
     recipe: NormRecipe,
     after: After,
     channels: usize,
-    gamma: ParameterId,
-    beta: Option<ParameterId>,
-    running: Option<(ParameterId, ParameterId)>,
-    proxy: Option<(ParameterId, ParameterId)>,
+    pub(super) gamma: ParameterId,
+    pub(super) beta: Option<ParameterId>,
+    pub(super) running: Option<(ParameterId, ParameterId)>,
+    pub(super) proxy: Option<(ParameterId, ParameterId)>,
 }
 
 impl NormLayer {

@@ -69,6 +69,11 @@ impl Parameters {
         &self.list[id.0].value
     }
 
+    /// The shape of a parameter.
+    pub fn shape(&self, id: ParameterId) -> &[usize] {
+        &self.list[id.0].shape
+    }
+
     /// The numbers of a parameter.
     pub fn slice(&self, id: ParameterId) -> &[f32] {
         view(&self.list[id.0].value)

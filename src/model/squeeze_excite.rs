@@ -10,10 +10,10 @@ use crate::ops::{self, Image, Vector};
 /// The two fully connected layers of a gate.
 #[derive(Debug)]
 pub(super) struct SqueezeExciteLayer {
-    reduce_weight: ParameterId,
-    reduce_bias: ParameterId,
-    expand_weight: ParameterId,
-    expand_bias: ParameterId,
+    pub(super) reduce_weight: ParameterId,
+    pub(super) reduce_bias: ParameterId,
+    pub(super) expand_weight: ParameterId,
+    pub(super) expand_bias: ParameterId,
     c_hidden: usize,
 }
 

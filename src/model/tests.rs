@@ -1,7 +1,10 @@
+use std::collections::HashMap;
+
 use dfdx::losses::cross_entropy_with_logits_loss;
 use dfdx::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use safetensors::SafeTensors;
 
 use super::*;
 use crate::arch::{ChannelRounding, Cost, Expansion, Network, NetworkSpec, Norm, Padding, Preset};
@@ -15,6 +18,7 @@ fn network(group_size: usize) -> Network {
     Network::resolve(&NetworkSpec {
         width: 0.25,
         depth: 0.3,
+        channel_divisor: 8,
         group_size,
         expansion: Expansion { ratio: 4.0, rounding: ChannelRounding::Exact },
         stem_stride,
@@ -165,20 +169,40 @@ fn running_statistics_approach_the_batchs() {
 }
 
 #[test]
-fn weight_files_are_read_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("w.safetensors");
-    let (_, parameters) = EfficientNet::new(&network(1), &recipe(Norm::Batch), 1);
-    let written = parameters.save_safetensors(&path).unwrap();
-    let (_, mut other) = EfficientNet::new(&network(1), &recipe(Norm::Batch), 2);
-    assert_eq!(other.load_safetensors(&path).unwrap(), written);
-    for ((_, a), (_, b)) in parameters.iter().zip(other.iter()) {
-        assert_eq!(view(&a.value), view(&b.value), "{}", a.name);
+fn weights_in_timms_layout_are_read_back() {
+    for norm in norms() {
+        let (net, mut parameters) = EfficientNet::new(&network(4), &recipe(norm), 1);
+        stirred(&mut parameters);
+        let file = net.to_timm(&parameters, HashMap::new()).unwrap();
+        let file = SafeTensors::deserialize(&file).unwrap();
+        assert_eq!(file.len(), parameters.len(), "{norm}");
+        let (_, mut other) = EfficientNet::new(&network(4), &recipe(norm), 2);
+        net.load_timm(&mut other, &file).unwrap();
+        for ((_, a), (_, b)) in parameters.iter().zip(other.iter()) {
+            assert_eq!(view(&a.value), view(&b.value), "{norm} {}", a.name);
+        }
     }
-    let (_, mut wider) = EfficientNet::new(&network(4), &recipe(Norm::Batch), 2);
-    let error = wider.load_safetensors(&path).unwrap_err();
+}
+
+#[test]
+fn weights_of_another_network_are_refused_and_nothing_is_taken() {
+    let (grouped, parameters) = EfficientNet::new(&network(4), &recipe(Norm::Batch), 1);
+    let file = grouped.to_timm(&parameters, HashMap::new()).unwrap();
+    let file = SafeTensors::deserialize(&file).unwrap();
+    let (depthwise, mut other) = EfficientNet::new(&network(1), &recipe(Norm::Batch), 2);
+    let before = other.clone();
+    let error = depthwise.load_timm(&mut other, &file).unwrap_err();
     assert!(
-        matches!(&error, WeightsError::Mismatch { name, .. } if name.ends_with("spatial.weight")),
+        matches!(&error, WeightsError::Shape { name, .. } if name == "blocks.0.0.conv_dw.weight"),
         "{error}"
     );
+    let (proxied, mut proxies) = EfficientNet::new(&network(4), &recipe(Norm::Layer { proxy: true }), 2);
+    let error = proxied.load_timm(&mut proxies, &file).unwrap_err();
+    assert_eq!(error, WeightsError::Missing { name: "bn1.proxy_shift".to_owned(), shape: vec![8] });
+    let (layered, mut layers) = EfficientNet::new(&network(4), &recipe(Norm::Layer { proxy: false }), 2);
+    let error = layered.load_timm(&mut layers, &file).unwrap_err().to_string();
+    assert!(error.starts_with("the network has no `blocks.0.0.bn1.running_mean`, "), "{error}");
+    for ((_, a), (_, b)) in before.iter().zip(other.iter()) {
+        assert_eq!(view(&a.value), view(&b.value), "{}", a.name);
+    }
 }

@@ -2,7 +2,6 @@
 
 use crate::arch::ArchError;
 use crate::data::DataError;
-use crate::model::WeightsError;
 
 use super::checkpoint::CheckpointError;
 
@@ -18,9 +17,6 @@ pub enum TrainError {
     /// A checkpoint could not be written or read.
     #[error("failed to keep a checkpoint")]
     Checkpoint(#[from] CheckpointError),
-    /// Weights could not be read.
-    #[error("failed to read weights")]
-    Weights(#[from] WeightsError),
     /// The tape failed.
     #[error("the tape failed: {0}")]
     Tape(String),

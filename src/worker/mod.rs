@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use crate::measure::step;
 use crate::protocol::{Cause, Job, LineReader, Message, VERSION};
 use crate::train::TrainError;
+use crate::weights::WeightsFileError;
 use mouth::Mouth;
 use orders::Orders;
 
@@ -73,10 +74,16 @@ impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         let cause = match &error {
             TrainError::Network(_) => Cause::BadConfig,
-            TrainError::Data(_) | TrainError::Checkpoint(_) | TrainError::Weights(_) => Cause::Io,
+            TrainError::Data(_) | TrainError::Checkpoint(_) => Cause::Io,
             TrainError::Tape(_) => Cause::Oom,
         };
         Self { cause, message: chain(&error) }
+    }
+}
+
+impl From<WeightsFileError> for Failure {
+    fn from(error: WeightsFileError) -> Self {
+        Self { cause: Cause::Io, message: format!("failed to {}", chain(&error)) }
     }
 }
 

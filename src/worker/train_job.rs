@@ -6,19 +6,18 @@ use super::Failure;
 use super::mouth::Mouth;
 use super::orders::Orders;
 use crate::data::{self, Dataset, Split};
-use crate::model::{EfficientNet, Parameters};
 use crate::protocol::{Message, TrainJob};
-use crate::train::{Event, TrainError, Trained, Trainee, Trial, Wish, evaluate, train};
+use crate::sweep::Settings;
+use crate::train::{Event, TrainError, Trained, Trial, Wish, evaluate, train};
+use crate::weights::{Description, TrainedNetwork};
 
 /// Trains where there are no weights yet, then evaluates; the message that ends the job.
 pub(super) fn answer(job: &TrainJob, mouth: &Mouth, orders: &Orders) -> Result<Message, Failure> {
     let dataset = data::open(&job.settings.data).map_err(TrainError::from)?;
     if job.weights.exists() {
-        let trainee = Trainee::new(&job.settings, dataset.classes().len(), job.seed)?;
-        let mut parameters = trainee.parameters;
-        let checksum = parameters.load_safetensors(&job.weights).map_err(TrainError::from)?;
+        let (trained, checksum) = TrainedNetwork::read(&job.weights)?;
         mouth.say(&started(dataset.as_ref(), job.settings.train.epochs));
-        return evaluated(job, mouth, orders, &dataset, &trainee.network, &parameters, checksum);
+        return evaluated(job, mouth, orders, &dataset, &trained, checksum);
     }
     let trial = Trial {
         key: &job.trial,
@@ -43,8 +42,10 @@ pub(super) fn answer(job: &TrainJob, mouth: &Mouth, orders: &Orders) -> Result<M
                     message: format!("make the folder `{}`: {error}", folder.display()),
                 })?;
             }
-            let checksum = parameters.save_safetensors(&job.weights).map_err(TrainError::from)?;
-            evaluated(job, mouth, orders, &dataset, &network, &parameters, checksum)
+            let trained =
+                TrainedNetwork { description: description(job, dataset.as_ref()), network, parameters };
+            let checksum = trained.write(&job.weights)?;
+            evaluated(job, mouth, orders, &dataset, &trained, checksum)
         }
     }
 }
@@ -54,8 +55,7 @@ fn evaluated(
     mouth: &Mouth,
     orders: &Orders,
     dataset: &Arc<dyn Dataset>,
-    network: &EfficientNet,
-    parameters: &Parameters,
+    trained: &TrainedNetwork,
     checksum: String,
 ) -> Result<Message, Failure> {
     for side in &job.test_resolutions {
@@ -63,10 +63,17 @@ fn evaluated(
         if orders.stop() {
             return Ok(Message::Stopped { epochs: job.settings.train.epochs });
         }
-        let report = evaluate(network, parameters, dataset, &job.settings, *side, job.threads)?;
+        let report =
+            evaluate(&trained.network, &trained.parameters, dataset, &job.settings, *side, job.threads)?;
         mouth.say(&Message::Evaluated(report));
     }
     Ok(mouth.finished(Some(checksum)))
+}
+
+/// What the weights file says of itself: images as they are at the trial's own resolution.
+fn description(job: &TrainJob, dataset: &dyn Dataset) -> Description {
+    let Settings { model, train, data, .. } = &job.settings;
+    Description::new(model.clone(), dataset.classes().to_vec(), train.resolution, data.test_crop_ratio)
 }
 
 fn started(dataset: &dyn Dataset, resumed_epochs: usize) -> Message {

@@ -14,3 +14,4 @@ mod plan;
 mod results;
 mod tiny;
 mod transcript;
+mod weights;

@@ -5,9 +5,10 @@
 //! decodes its file again.
 
 mod decode;
+mod jpeg;
 mod listing;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
 
@@ -66,6 +67,20 @@ impl Folder {
         let keeps = train.iter().chain(&test).map(bytes).sum::<usize>() <= kept_bytes;
         let fingerprint = fingerprint(root, &listing.classes, [&train, &test]);
         Ok(Self { classes: listing.classes, train, test, fingerprint, keeps })
+    }
+
+    /// A set without classes whose test images are `files`, in order, but for those that are unreadable.
+    pub(super) fn of_files(files: Vec<PathBuf>) -> Result<(Self, Vec<UnreadableFile>), DataError> {
+        let entries = files.into_iter().map(|path| Entry { path, label: 0 }).collect();
+        let mut unreadable = Vec::new();
+        let test = photos(entries, &mut unreadable)?;
+        let fingerprint = fingerprint(Path::new(""), &[], [&[], &test]);
+        Ok((Self { classes: Vec::new(), train: Vec::new(), test, fingerprint, keeps: false }, unreadable))
+    }
+
+    /// The test images' files.
+    pub(super) fn test_files(&self) -> impl Iterator<Item = &Path> {
+        self.test.iter().map(|photo| photo.entry.path.as_path())
     }
 
     fn split(&self, split: Split) -> &[Photo] {
