@@ -9,7 +9,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 /// Longest file that is read: far above any photograph.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -53,10 +53,25 @@ pub(super) fn decode(path: &Path) -> Result<Decoded, String> {
     let mut decoder = decoder(&bytes)?;
     let orientation = decoder.orientation().map_err(|error| error.to_string())?;
     let size = size(&decoder, quarter_turned(orientation));
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    let pixels = if is_jpeg(&bytes) { super::jpeg::rgb(&bytes)? } else { None };
+    let mut image = match pixels {
+        Some(rgb) => from_rgb(&decoder, rgb)?,
+        None => DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?,
+    };
     image.apply_orientation(orientation);
     let rgb = if image.color().has_alpha() { on_white(image) } else { image.into_rgb8().into_raw() };
     Ok(Decoded { size, rgb })
+}
+
+/// The image of a file whose header `decoder` has read.
+fn from_rgb(decoder: &impl ImageDecoder, rgb: Vec<u8>) -> Result<DynamicImage, String> {
+    let (width, height) = decoder.dimensions();
+    let image = RgbImage::from_raw(width, height, rgb);
+    image.map(Into::into).ok_or_else(|| "has another size than its header says".to_owned())
+}
+
+fn is_jpeg(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xd8])
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -135,7 +150,7 @@ fn on_white(image: DynamicImage) -> Vec<u8> {
 #[cfg(test)]
 pub(super) mod tests {
     use image::codecs::jpeg::JpegEncoder;
-    use image::{GrayImage, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
+    use image::{GrayImage, LumaA, Rgb, Rgba, RgbaImage};
     use proptest::prelude::*;
 
     use super::*;
