@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use clap::ArgGroup;
+
 use super::Context;
 use super::exit::Failure;
 use super::look::Format;
@@ -15,6 +17,7 @@ use crate::weights::TrainedNetwork;
 
 /// Show what a trained network takes images for.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("network").args(["weights", "trial"]).required(true)))]
 #[command(after_help = "Examples:\n  \
     effsweep predict --trial 3f9c21ab --images photos/\n  \
     effsweep predict --weights b0.safetensors --images cat.jpg dog.png --resolution 288\n  \
@@ -23,7 +26,7 @@ use crate::weights::TrainedNetwork;
     `effsweep weights import` adds that to a state dict of timm's.")]
 pub(super) struct Arguments {
     /// Weights of a trial, or of `effsweep weights`.
-    #[arg(long, value_name = "FILE", required_unless_present = "trial", conflicts_with = "trial")]
+    #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// The beginning of a finished trial's key.
     #[arg(long, value_name = "KEY")]

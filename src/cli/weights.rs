@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ArgGroup;
 use clap::builder::PossibleValuesParser;
 
 use super::exit::Failure;
@@ -43,18 +44,19 @@ struct Export {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("network").args(["model", "sweep"]).required(true)))]
 struct Import {
     /// The state dict, as safetensors.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The network, by its name in timm.
-    #[arg(long, value_name = "NAME", value_parser = names(), required_unless_present = "sweep", conflicts_with = "sweep")]
+    #[arg(long, value_name = "NAME", value_parser = names())]
     model: Option<String>,
     /// The network, as the first configuration of a sweep file, or that of `--at`.
     #[arg(long, value_name = "FILE")]
     sweep: Option<PathBuf>,
     /// The beginning of a configuration's key.
-    #[arg(long, value_name = "KEY", requires = "sweep")]
+    #[arg(long, value_name = "KEY", requires = "sweep", conflicts_with = "model")]
     at: Option<String>,
     /// A text file with the name of a class on each line; without it classes are called by their numbers.
     #[arg(long, value_name = "FILE")]
