@@ -1,4 +1,4 @@
-//! Convolutions, fully connected layers and pooling.
+//! Convolutions, fully connected layers, pooling and dropout.
 
 use dfdx::tensor::Trace;
 use effsweep::ops::{self, ConvShape, Padding};
@@ -21,6 +21,7 @@ enum Op {
     Pointwise,
     Linear,
     Pool,
+    Mask,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +76,11 @@ fn convolutions_and_linear_layers() {
             Op::Pool => {
                 let x = case.image("x");
                 let y = ops::global_average_pool(x.leaky_trace());
+                case.operation(y, &[("x", &x)]);
+            }
+            Op::Mask => {
+                let x = case.matrix("x");
+                let y = ops::mask(x.leaky_trace(), case.given("factors").values);
                 case.operation(y, &[("x", &x)]);
             }
         }

@@ -2,12 +2,12 @@
 //! blocks and networks; optimizers and losses.
 //!
 //! `make.py` beside this file computes the expected results from the papers' definitions, with PyTorch's own
-//! operations and autograd, and writes one `.safetensors` file a family. Here each family runs the library on the
-//! same inputs through its public interface. `cargo test --test golden -- --nocapture` prints the error of every
-//! case.
+//! operations and autograd, and writes one `.safetensors` file a family. Here each family runs the library
+//! on the same inputs through its public interface. `cargo test --test golden -- --nocapture` prints the
+//! error of every case.
 //!
-//! The files list their cases, and a family ends by checking that it looked at every tensor of its file: nothing
-//! that was made goes unheld.
+//! The files list their cases, and a family ends by checking that it looked at every tensor of its file:
+//! nothing that was made goes unheld.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 

@@ -8,7 +8,8 @@ const VALUE_BOUND: f64 = 1e-5;
 /// Largest relative error of a gradient, where more cancels.
 const GRADIENT_BOUND: f64 = 1e-4;
 
-/// What is expected to be smaller than this, against its neighbours, is 0 but for the rounding of double precision.
+/// What is expected to be smaller than this, against its neighbours, is 0 but for the rounding of double
+/// precision.
 const NOTHING: f64 = 1e-12;
 
 /// Every case of one family.
@@ -106,9 +107,10 @@ impl Comparison {
 
     /// `‖got − expected‖ / ‖expected‖`; where nothing is expected, `‖got‖ / scale`.
     ///
-    /// Some gradients vanish: a shift ahead of a batch norm is taken out by it again, and a lone pixel is its own
-    /// mean. There the terms of a sum cancel, in single precision down to their rounding, which no error relative to
-    /// 0 can hold. It is held against the size of such terms: that of the largest vector of the same case.
+    /// Some gradients vanish: a shift ahead of a batch norm is taken out by it again, and a lone pixel is
+    /// its own mean. There the terms of a sum cancel, in single precision down to their rounding, which no
+    /// error relative to 0 can hold. It is held against the size of such terms: that of the largest vector
+    /// of the same case.
     fn error(&self, scale: f64) -> f64 {
         let nothing = self.expected <= NOTHING * scale;
         if nothing { self.got / scale } else { self.difference / self.expected }

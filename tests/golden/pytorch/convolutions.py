@@ -1,8 +1,8 @@
-"""Convolutions, fully connected layers, pooling."""
+"""Convolutions, fully connected layers, pooling, dropout."""
 
 import torch.nn.functional as F
 
-from .files import Draw, Family
+from .files import Draw, Family, rounded
 from .layers import channels_first, conv, pointwise
 
 
@@ -70,4 +70,11 @@ def make_conv():
         name = f"pool_{h}x{w}_c{c}_b{n}"
         inputs = {"x": Draw(name).around(0.5, 1, n, h, w, c)}
         family.op(name, inputs, lambda x: F.adaptive_avg_pool2d(channels_first(x), 1).flatten(1), op="pool")
+
+    # Dropout with given factors: 0, or 1 / (1 - rate).
+    name = "mask_c13_b2"
+    draw = Draw(name)
+    factors = rounded((draw.normal(2, 13) > 0) / 0.75)
+    family.op(name, {"x": draw.normal(2, 13)}, lambda x: factors * x, op="mask")
+    family.given(f"{name}/factors", factors)
     return family
