@@ -185,6 +185,19 @@ impl EfficientNet {
         self.classify(x, pass)
     }
 
+    /// What one block, counted from 0, makes of its input: so that it can be held against another implementation.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn block<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        index: usize,
+        x: Image<T>,
+        pass: &mut Pass<'_>,
+    ) -> Image<T> {
+        self.blocks[index].forward(x, pass)
+    }
+
     fn stem<T: Tape<f32, Cpu> + 'static>(&self, images: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
         let x = ops::image_conv(images, pass.parameters.tensor(self.stem.weight), self.stem_shape);
         self.stem.norm.forward(x, pass).0

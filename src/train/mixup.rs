@@ -17,11 +17,17 @@ pub(super) fn mix(images: &mut [f32], targets: &mut [f32], n: usize, alpha: f64,
             lambda.max(1.0 - lambda) as f32
         })
         .collect();
-    mix_rows(images, n, &lambdas);
-    mix_rows(targets, n, &lambdas);
+    mix_rows(images, &lambdas);
+    mix_rows(targets, &lambdas);
 }
 
-fn mix_rows(rows: &mut [f32], n: usize, lambdas: &[f32]) {
+/// Mixes `rows (n, …)` in place, each with the row before it as it was: `λ row + (1 − λ) row before`, the last row
+/// standing before the first. `lambdas (n)`.
+///
+/// # Panics
+/// If there are no rows.
+pub fn mix_rows(rows: &mut [f32], lambdas: &[f32]) {
+    let n = lambdas.len();
     let len = rows.len() / n;
     let last = rows[(n - 1) * len..].to_vec();
     // From the back, so that each row's partner is still what it was.
@@ -43,7 +49,7 @@ mod tests {
     #[test]
     fn rows_are_mixed_with_the_row_before_as_it_was() {
         let mut rows = vec![1.0, 1.0, 10.0, 10.0, 100.0, 100.0];
-        mix_rows(&mut rows, 3, &[0.5, 0.75, 1.0]);
+        mix_rows(&mut rows, &[0.5, 0.75, 1.0]);
         assert_eq!(rows, [50.5, 50.5, 7.75, 7.75, 100.0, 100.0]);
     }
 

@@ -23,6 +23,7 @@ pub use average::Averages;
 pub use checkpoint::CheckpointError;
 pub use error::TrainError;
 pub use evaluate::evaluate;
+pub use mixup::mix_rows;
 pub use optimizer::Optimizer;
 pub use run::{Event, Trained, Trial, Wish, train};
 pub use schedule::Schedule;
