@@ -15,6 +15,7 @@ mod mbconv;
 mod norm;
 mod parameters;
 mod pass;
+mod signals;
 mod squeeze_excite;
 mod weights;
 
@@ -24,4 +25,5 @@ mod tests;
 pub use efficientnet::{Cut, EfficientNet, Recipe};
 pub use parameters::{Parameter, ParameterId, Parameters, Role};
 pub use pass::{Pass, Training};
+pub use signals::{LayerSignals, Signals};
 pub use weights::WeightsError;
