@@ -22,6 +22,7 @@ mod normalize;
 mod pipeline;
 mod prepared;
 mod resize;
+mod sample;
 mod shapes;
 mod stream;
 mod subset;
@@ -34,6 +35,7 @@ pub use error::{DataError, UnreadableFile};
 pub use loader::{Batch, Epoch, EvalLoader, TrainLoader, steps_per_epoch};
 pub use normalize::{MEAN, STD};
 pub use prepared::PreparedSplit;
+pub use sample::sample;
 
 use crate::sweep::settings::{Data, ImageSet};
 
