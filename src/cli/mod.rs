@@ -21,6 +21,7 @@ mod query;
 mod run;
 
 mod show;
+mod signals;
 mod sql;
 mod status;
 mod summary;

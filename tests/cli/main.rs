@@ -12,5 +12,6 @@ mod interrupted;
 mod mistakes;
 mod plan;
 mod results;
+mod signals;
 mod tiny;
 mod transcript;
