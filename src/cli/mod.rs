@@ -20,6 +20,7 @@ mod progress;
 mod query;
 mod run;
 mod show;
+mod signals;
 mod sql;
 mod status;
 mod summary;

@@ -11,6 +11,7 @@ use super::{Context, hand};
 use crate::report::table::FRONT_MARK;
 use crate::runner::{Phases, Run, RunOptions, candidates, front};
 use crate::store::{Access, Store};
+use crate::sweep::settings::{self, Section};
 use crate::sweep::{Direction, Metric, Objective, Sweep};
 
 /// Train and measure what a sweep file asks for and is not done yet.
@@ -31,6 +32,9 @@ pub(super) struct Arguments {
     /// Threads of each trial; goes before `run.threads`.
     #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     threads: Option<usize>,
+    /// Record signals after so many epochs, 0 before training: `0,5`; goes before `run.signals`.
+    #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
+    signals: Option<Vec<usize>>,
     /// Train and evaluate only.
     #[arg(long)]
     no_measure: bool,
@@ -48,12 +52,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let sweep = Sweep::load(&arguments.file)?;
+    let signals = signals(arguments, &sweep)?;
     if arguments.dry_run {
         return super::plan::dry_run(&sweep, context);
     }
     let options = RunOptions {
         workers: arguments.workers,
         threads: arguments.threads,
+        signals,
         retry_failed: arguments.retry_failed,
         phases: if arguments.no_measure { Phases::Train } else { Phases::All },
         worker_command: Vec::new(),
@@ -69,6 +75,22 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         ended if ended.stopped => Err(Failure::silent(exit::INTERRUPTED)),
         ended if ended.failed > 0 => Err(Failure::silent(exit::FAILED)),
         _ => Ok(()),
+    }
+}
+
+/// The moments of `--signals`, within what the sweep file's may be.
+fn signals(arguments: &Arguments, sweep: &Sweep) -> Result<Option<Vec<usize>>, Failure> {
+    let Some(signals) = arguments.signals.clone() else { return Ok(None) };
+    let limits = settings::Run { signals: signals.clone(), ..settings::Run::default() }.limits();
+    if let Some(limit) = limits.iter().find(|limit| !limit.holds) {
+        return Err(Failure::user(format_args!("`--signals` takes {}", limit.allowed)));
+    }
+    let most = sweep.most_epochs();
+    match signals.iter().find(|epochs| **epochs > most) {
+        Some(beyond) => Err(Failure::user(format_args!(
+            "`--signals` asks for {beyond} epochs, and no trial has so many; 0 to {most} is allowed"
+        ))),
+        None => Ok(Some(signals)),
     }
 }
 

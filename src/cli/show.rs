@@ -1,11 +1,12 @@
-//! `effsweep show`: all that is known of one trial, or of one configuration.
+//! `effsweep show`: all that is known of one trial, or of one configuration; or the signals of several.
 
 use serde_json::Value as Json;
 
-use super::Context;
 use super::exit::Failure;
+use super::look::Format;
 use super::query::{Database, Numbers};
 use super::summary::told;
+use super::{Context, signals};
 use crate::report::table::shown;
 use crate::report::{Column, Rows, Value};
 use crate::sweep::Settings;
@@ -13,15 +14,26 @@ use crate::sweep::settings::Setting;
 
 /// Show a trial or a configuration: settings, attempts, epochs, accuracies, throughput.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  effsweep show 3f9c21ab\n  effsweep show 3f9c21ab --log\n\n\
+#[command(after_help = "Examples:\n  effsweep show 3f9c21ab\n  effsweep show 3f9c21ab --log\n  \
+                        effsweep show 3f9c21ab 8be01f77 --signals\n  \
+                        effsweep show 3f9c21ab 8be01f77 --signals --format csv > signals.csv\n\n\
                         Keys stand in `effsweep pareto`, `status` and `plan`; any unique beginning will do.")]
 pub(super) struct Arguments {
-    /// The beginning of a trial's or a configuration's key.
-    #[arg(value_name = "KEY")]
-    key: String,
+    /// The beginning of a trial's or a configuration's key; with `--signals`, of several.
+    #[arg(value_name = "KEY", required = true)]
+    keys: Vec<String>,
     /// Print the log of each attempt whole, not just its end.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "signals")]
     log: bool,
+    /// Compare what the layers send on, trial by trial: whether channels collapse, whether images still differ.
+    #[arg(long)]
+    signals: bool,
+    /// Signals after so many epochs [default: in a table the last that all trials have, else all].
+    #[arg(long, value_name = "N", requires = "signals")]
+    epoch: Option<u32>,
+    /// How to write the signals; CSV and JSON have all of them, the rows of the view `signals`.
+    #[arg(long, value_enum, default_value = "table", requires = "signals")]
+    format: Format,
 }
 
 /// Lines of a log that are shown unless all of it is asked for.
@@ -77,7 +89,15 @@ const LOGS: &str = "
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let database = Database::open(&context.db)?;
-    let key = one(&database, &arguments.key, context)?;
+    let keys =
+        arguments.keys.iter().map(|key| one(&database, key, context)).collect::<Result<Vec<_>, _>>()?;
+    if arguments.signals {
+        return signals::show(&database, &keys, arguments.epoch, arguments.format, context);
+    }
+    let [key] = <[String; 1]>::try_from(keys).map_err(|keys| {
+        Failure::user(format_args!("{} keys, and one is shown at a time", keys.len()))
+            .hint("`--signals` compares the signals of several trials")
+    })?;
     let configuration = database
         .text(
             "SELECT c.key FROM configurations AS c JOIN trials AS t ON t.configuration_id = c.id

@@ -13,8 +13,8 @@ use super::query::{Database, Numbers};
     effsweep sql \"SELECT norm, avg(top1) FROM results GROUP BY norm\"\n  \
     effsweep sql --format csv \"SELECT * FROM results WHERE top1 > 0.8\" > best.csv\n  \
     effsweep sql --file question.sql\n\n\
-    The views to know are `results` (one row for each accuracy), `sweep_results` (the same, for each sweep) and\n\
-    `throughput`; docs/database.md explains every table and column.")]
+    The views to know are `results` (one row for each accuracy), `sweep_results` (the same, for each sweep),\n\
+    `throughput` and `signals`; docs/database.md explains every table and column.")]
 pub(super) struct Arguments {
     /// One SELECT statement.
     #[arg(value_name = "SELECT", required_unless_present = "file", conflicts_with = "file")]

@@ -139,7 +139,7 @@ pub(super) fn show_centre(
 }
 
 /// The batch of those images, each written by `show`.
-fn batch(
+pub(super) fn batch(
     set: &dyn Dataset,
     split: Split,
     indices: Vec<usize>,

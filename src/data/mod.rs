@@ -23,6 +23,7 @@ mod photos;
 mod pipeline;
 mod prepared;
 mod resize;
+mod sample;
 mod shapes;
 mod stream;
 mod subset;
@@ -36,6 +37,7 @@ pub use loader::{Batch, Epoch, EvalLoader, TrainLoader, steps_per_epoch};
 pub use normalize::{MEAN, STD};
 pub use photos::Photos;
 pub use prepared::PreparedSplit;
+pub use sample::sample;
 
 use crate::sweep::settings::{Data, ImageSet};
 

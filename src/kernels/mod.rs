@@ -17,6 +17,7 @@ mod norm;
 mod optimizer;
 mod pool;
 mod proxy_norm;
+mod signals;
 mod simd;
 mod squeeze_excite;
 mod threads;
@@ -33,6 +34,7 @@ pub use geometry::{ConvGeometry, Padding};
 pub use norm::{AffineGradients, Moments, NormPass, Statistics};
 pub use optimizer::{Adam, RmsProp, Sgd, blend};
 pub use proxy_norm::{ProxyGradients, ProxyVectors, QUANTILES, proxy_moments, proxy_moments_backward};
+pub use signals::ChannelSignals;
 pub use squeeze_excite::{Gate, GateGradients, GateShape, GateWeights};
 
 /// Matrix products.

@@ -35,6 +35,8 @@ pub(super) enum After {
 /// One norm of the network.
 #[derive(Debug)]
 pub(super) struct NormLayer {
+    /// Where it stands: its parameters' name without `.norm`.
+    name: String,
     recipe: NormRecipe,
     after: After,
     channels: usize,
@@ -58,6 +60,7 @@ impl NormLayer {
         let has_proxy = recipe.norm.has_proxy();
         let activated = after != After::Nothing;
         Self {
+            name: name.trim_end_matches(".norm").to_owned(),
             recipe,
             after,
             channels,
@@ -78,17 +81,38 @@ impl NormLayer {
         x: Image<T>,
         pass: &mut Pass<'_>,
     ) -> (Image<T>, Option<Vector>) {
+        if pass.signals.is_none() {
+            return self.normalized(x, self.after, pass);
+        }
+        let (x, tape) = x.split_tape();
+        // What the activation sees has no tensor of its own in the fused kernel.
+        let (pre, _) = self.normalized(x.clone(), After::Nothing, pass);
+        let (y, delayed) = self.normalized(x.put_tape(tape), self.after, pass);
+        if let Some(signals) = &mut pass.signals {
+            let activated = self.after != After::Nothing;
+            signals.record(&self.name, &pre, activated.then_some((&y, delayed.as_ref())));
+        }
+        (y, delayed)
+    }
+
+    /// As [`Self::forward`], with whatever is to stand after the norm.
+    fn normalized<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        x: Image<T>,
+        after: After,
+        pass: &mut Pass<'_>,
+    ) -> (Image<T>, Option<Vector>) {
         let parameters = pass.parameters;
         let affine = Affine {
             gamma: parameters.tensor(self.gamma),
             beta: self.beta.map(|beta| parameters.tensor(beta)),
         };
         let epsilon = self.recipe.epsilon;
-        let activation = if self.after == After::Nothing { Activation::Identity } else { Activation::Swish };
+        let activation = if after == After::Nothing { Activation::Identity } else { Activation::Swish };
         match (self.recipe.norm.groups(self.channels), self.running) {
             (Some(groups), _) => {
-                let (x, proxy) = self.proxy_moments(x, parameters);
-                let scaling = match self.after {
+                let (x, proxy) = self.proxy_moments(x, after, parameters);
+                let scaling = match after {
                     After::SwishScaleDelayed => ProxyScaling::Delayed,
                     After::Swish | After::Nothing => ProxyScaling::Applied,
                 };
@@ -97,14 +121,15 @@ impl NormLayer {
                 let delayed = proxy.filter(|_| scaling == ProxyScaling::Delayed).map(|proxy| proxy.rstd);
                 (y, delayed)
             }
-            (None, Some((mean, variance))) => match &mut pass.training {
-                Some(training) => {
+            (None, Some((mean, variance))) => match (&mut pass.training, &pass.signals) {
+                (Some(training), _) => {
                     let (n, h, w, _) = *x.shape();
                     let (y, moments) = ops::batch_norm(x, affine, epsilon, activation);
                     training.observe(mean, variance, moments, n * h * w);
                     (y, None)
                 }
-                None => {
+                (None, Some(_)) => (ops::batch_norm(x, affine, epsilon, activation).0, None),
+                (None, None) => {
                     let moments = Moments {
                         mean: parameters.slice(mean).to_vec(),
                         var: parameters.slice(variance).to_vec(),
@@ -119,9 +144,11 @@ impl NormLayer {
     fn proxy_moments<T: Tape<f32, Cpu> + 'static>(
         &self,
         x: Image<T>,
+        after: After,
         parameters: &Parameters,
     ) -> (Image<T>, Option<ProxyMoments>) {
-        let (Some((shift, scale)), Some(beta)) = (self.proxy, self.beta) else { return (x, None) };
+        let proxy = self.proxy.filter(|_| after != After::Nothing);
+        let (Some((shift, scale)), Some(beta)) = (proxy, self.beta) else { return (x, None) };
         let (x, mut tape) = x.split_tape();
         let proxy = ProxyParameters {
             gamma: parameters.tensor(self.gamma),

@@ -4,6 +4,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::parameters::{ParameterId, Parameters};
+use super::signals::Signals;
 use crate::ops::Moments;
 
 /// What a layer needs to know of the pass it is part of.
@@ -12,17 +13,25 @@ pub struct Pass<'a> {
     pub parameters: &'a Parameters,
     /// Present in training: randomness in, batch statistics out.
     pub training: Option<&'a mut Training>,
+    /// Present where signals are recorded.
+    pub(super) signals: Option<&'a mut Signals>,
 }
 
 impl<'a> Pass<'a> {
     /// A pass for evaluation: running statistics, nothing dropped.
     pub fn evaluation(parameters: &'a Parameters) -> Self {
-        Self { parameters, training: None }
+        Self { parameters, training: None, signals: None }
     }
 
     /// A pass for training.
     pub fn training(parameters: &'a Parameters, training: &'a mut Training) -> Self {
-        Self { parameters, training: Some(training) }
+        Self { parameters, training: Some(training), signals: None }
+    }
+
+    /// A pass that records what every norm sends on: batch norm with the statistics of this batch, as in
+    /// training, but nothing dropped, and nothing left behind but the signals.
+    pub fn recording(parameters: &'a Parameters, signals: &'a mut Signals) -> Self {
+        Self { parameters, training: None, signals: Some(signals) }
     }
 }
 

@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 use super::*;
 use crate::arch::{ChannelRounding, Cost, Expansion, Network, NetworkSpec, Norm, Padding, Preset};
 use crate::kernels::testing::{assert_close, random};
-use crate::ops::{Image, image, matrix, view, view_mut};
+use crate::ops::{ChannelSignals, Image, image, matrix, view, view_mut};
 
 const CLASSES: usize = 5;
 
@@ -204,5 +204,99 @@ fn weights_of_another_network_are_refused_and_nothing_is_taken() {
     assert!(error.starts_with("the network has no `blocks.0.0.bn1.running_mean`, "), "{error}");
     for ((_, a), (_, b)) in before.iter().zip(other.iter()) {
         assert_eq!(view(&a.value), view(&b.value), "{}", a.name);
+    }
+}
+
+/// Signals of a recording pass over three images, and the logits.
+fn recorded(network: &EfficientNet, parameters: &Parameters) -> (Vec<LayerSignals>, Vec<f32>) {
+    let mut signals = Signals::default();
+    let logits = network.forward(images(3), &mut Pass::recording(parameters, &mut signals));
+    (signals.layers().to_vec(), view(&logits).to_vec())
+}
+
+#[test]
+fn every_norm_is_recorded_under_the_name_of_its_parameters() {
+    for norm in norms() {
+        let (network, parameters) = EfficientNet::new(&network(4), &recipe(norm), 1);
+        let (layers, _) = recorded(&network, &parameters);
+        let expected = parameters.iter().filter_map(|(_, one)| one.name.strip_suffix(".norm.gamma"));
+        assert!(layers.iter().map(|layer| layer.name.as_str()).eq(expected), "{norm}");
+        for layer in layers {
+            assert_eq!(layer.post.is_none(), layer.name.ends_with(".project"), "{}", layer.name);
+            assert_eq!(layer.images, 3);
+        }
+    }
+}
+
+#[test]
+fn a_recording_pass_computes_what_training_does_and_drops_nothing() {
+    for norm in norms() {
+        let [plain, dropping] = [0.0, 0.5].map(|rate| {
+            let recipe = Recipe { dropout: rate, stochastic_depth: rate, ..recipe(norm) };
+            let (network, mut parameters) = EfficientNet::new(&network(4), &recipe, 1);
+            stirred(&mut parameters);
+            (network, parameters)
+        });
+        let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
+        let trained = plain.0.forward(images(3), &mut Pass::training(&plain.1, &mut training));
+        assert_eq!(recorded(&dropping.0, &dropping.1).1, view(&trained), "{norm}");
+    }
+}
+
+#[test]
+fn signals_are_of_what_enters_the_activation_and_of_what_leaves_it() {
+    let (network, mut parameters) = EfficientNet::new(&network(4), &recipe(Norm::Batch), 1);
+    stirred(&mut parameters);
+    let mut signals = Signals::default();
+    let y = network.before(images(3), Cut::Block(0), &mut Pass::recording(&parameters, &mut signals));
+    let stem = &signals.layers()[0];
+    let (_, h, w, c) = *y.shape();
+    assert_eq!((stem.pixels, stem.post.as_ref()), (h * w, Some(&ChannelSignals::of(view(&y), h * w, c))));
+    // Batch norm leaves each channel with mean β and variance γ², but for its epsilon.
+    let of = |name: &str| {
+        let found = parameters.iter().find(|(_, one)| one.name == name).unwrap();
+        view(&found.1.value).iter().map(|value| f64::from(*value)).collect::<Vec<f64>>()
+    };
+    let (gamma, beta) = (of("stem.norm.gamma"), of("stem.norm.beta"));
+    for channel in 0..c {
+        let pre = &stem.pre;
+        let variance =
+            pre.mean_variance[channel] + pre.deviation[channel].powi(2) + pre.deviation_variance[channel];
+        assert!((pre.mean[channel] - beta[channel]).abs() < 1e-5, "{channel}: {}", pre.mean[channel]);
+        assert!((variance / gamma[channel].powi(2) - 1.0).abs() < 0.02, "{channel}: {variance}");
+    }
+}
+
+#[test]
+fn a_proxy_scale_that_is_left_to_the_gate_is_in_the_signals() {
+    let norm = Norm::Layer { proxy: true };
+    let spatial = [true, false].map(|delays_proxy_scale| {
+        let (network, mut parameters) =
+            EfficientNet::new(&network(4), &Recipe { delays_proxy_scale, ..recipe(norm) }, 1);
+        stirred(&mut parameters);
+        let layer = recorded(&network, &parameters).0.remove(1);
+        assert_eq!(layer.name, "blocks.0.spatial");
+        layer.post.unwrap()
+    });
+    let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect::<Vec<f32>>();
+    let [delayed, applied] = &spatial;
+    for (delayed, applied) in [
+        (&delayed.mean, &applied.mean),
+        (&delayed.mean_variance, &applied.mean_variance),
+        (&delayed.deviation, &applied.deviation),
+        (&delayed.deviation_variance, &applied.deviation_variance),
+    ] {
+        assert_close("post", &single(delayed), &single(applied), 1e-5);
+    }
+}
+
+#[test]
+fn instance_norm_leaves_no_difference_between_images() {
+    let (network, mut parameters) = EfficientNet::new(&network(4), &recipe(Norm::Instance), 1);
+    stirred(&mut parameters);
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    for layer in recorded(&network, &parameters).0 {
+        assert!(sum(&layer.pre.mean_variance) < 1e-9, "{}: {:?}", layer.name, layer.pre.mean_variance);
+        assert!(sum(&layer.pre.deviation) > 0.1, "{}", layer.name);
     }
 }

@@ -24,7 +24,7 @@ pub use residual::residual;
 pub use tape::{image, matrix};
 pub use view::{view, view_mut};
 
-pub use crate::kernels::{Activation, Moments, Padding};
+pub use crate::kernels::{Activation, ChannelSignals, Moments, Padding};
 
 use dfdx::tensor::{Cpu, NoneTape, Tensor};
 

@@ -82,7 +82,7 @@ impl<R: BufRead> LineReader<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cause, Message, ProgressReport};
+    use super::super::{Cause, ChannelReport, Message, ProgressReport, SignalPlace, SignalsReport};
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Option<Message>, CodecError> {
@@ -106,6 +106,27 @@ mod tests {
     #[test]
     fn an_endless_line_is_an_error() {
         assert!(matches!(read(&vec![b'x'; 2 * MAX_LINE_BYTES]), Err(CodecError::TooLong)));
+    }
+
+    #[test]
+    fn the_signals_of_a_widest_message_are_read_back() {
+        // As many digits as a double takes.
+        let long = -1.234_567_890_123_456_7e-300;
+        let channel =
+            ChannelReport { mean: long, mean_variance: long, deviation: long, deviation_variance: long };
+        let message = Message::Signals(SignalsReport {
+            finished_epochs: usize::MAX,
+            layer: usize::MAX,
+            name: "blocks.1000.project".to_owned(),
+            place: SignalPlace::Post,
+            images: 64,
+            pixels: usize::MAX,
+            first_channel: usize::MAX,
+            channels: vec![channel; SignalsReport::MOST_CHANNELS],
+        });
+        let mut line = Vec::new();
+        write_line(&mut line, &message).unwrap();
+        assert_eq!(read(&line).unwrap(), Some(message));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::sweep::Settings;
 
 /// Version of this protocol; both sides are the same binary, so a difference means a mixed-up installation.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line a worker reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,8 @@ pub enum Message {
         /// Finished epochs in it.
         epochs: usize,
     },
+    /// What a layer's channels send on.
+    Signals(SignalsReport),
     /// One accuracy.
     Evaluated(EvaluationReport),
     /// Throughput of one kind of step.
@@ -163,6 +165,56 @@ pub struct EpochReport {
     pub images: usize,
     /// Wall time, seconds.
     pub elapsed_s: f64,
+}
+
+/// Signals of channels of one norm, before or after its activation, at one moment of a training. All numbers are
+/// finite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignalsReport {
+    /// Epochs finished at that moment; 0 before training.
+    pub finished_epochs: usize,
+    /// Position of the norm in the network, from 0.
+    pub layer: usize,
+    /// Its name, such as `blocks.3.expand`.
+    pub name: String,
+    /// On which side of the activation.
+    pub place: SignalPlace,
+    /// Images that the signals are of.
+    pub images: usize,
+    /// Pixels of each at this layer.
+    pub pixels: usize,
+    /// Channel of the first of the numbers below: a wide layer takes several messages.
+    pub first_channel: usize,
+    /// The channels, in order.
+    pub channels: Vec<ChannelReport>,
+}
+
+impl SignalsReport {
+    /// Channels of a message at most, so that its line stays within [`MAX_LINE_BYTES`](super::MAX_LINE_BYTES).
+    pub const MOST_CHANNELS: usize = 4096;
+}
+
+/// Signals of one channel, from each image's mean μ and deviation σ over pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChannelReport {
+    /// Mean of μ over images.
+    pub mean: f64,
+    /// Variance of μ.
+    pub mean_variance: f64,
+    /// Mean of σ.
+    pub deviation: f64,
+    /// Variance of σ.
+    pub deviation_variance: f64,
+}
+
+/// The side of an activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalPlace {
+    /// What enters it.
+    Pre,
+    /// What comes out, centred and scaled by proxy norm where there is one.
+    Post,
 }
 
 /// One accuracy of a trial.

@@ -11,6 +11,6 @@ mod message;
 
 pub use codec::{CodecError, LineReader, MAX_LINE_BYTES, write_line};
 pub use message::{
-    Cause, EpochReport, EvaluationReport, Job, MeasureJob, MeasureKind, Measured, Message, Order,
-    ProgressReport, Sample, TrainJob, VERSION,
+    Cause, ChannelReport, EpochReport, EvaluationReport, Job, MeasureJob, MeasureKind, Measured, Message,
+    Order, ProgressReport, Sample, SignalPlace, SignalsReport, TrainJob, VERSION,
 };

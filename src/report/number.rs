@@ -25,6 +25,19 @@ pub fn share_within(estimate: f64, low: f64, high: f64) -> String {
     within(share(estimate), [low, high].map(|end| format!("{:.1}", end * 100.0)), [estimate, low, high])
 }
 
+/// A share of one as a bar in eighths of a place, as wide for every share, and the share: `███    0.500`.
+pub fn bar(share: f64) -> String {
+    /// Places of a whole bar.
+    const WIDTH: usize = 6;
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    if !share.is_finite() {
+        return NOTHING.to_owned();
+    }
+    let eighths = (share.clamp(0.0, 1.0) * (8 * WIDTH) as f64).round() as usize;
+    let bar = "█".repeat(eighths / 8) + PARTS[eighths % 8];
+    format!("{bar:WIDTH$} {share:.3}")
+}
+
 /// So many a second, with thousands set off: `0.842`, `41.7`, `1,234`.
 pub fn rate(rate: f64) -> String {
     if !rate.is_finite() {
@@ -138,6 +151,16 @@ mod tests {
             .filter(|(_, expected, found)| expected != found)
             .collect();
         assert!(wrong.is_empty(), "(number, expected, found): {wrong:?}");
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_share_and_every_one_as_wide() {
+        assert_eq!(bar(0.5), "███    0.500");
+        assert_eq!([bar(0.0), bar(1.0)], ["       0.000", "██████ 1.000"]);
+        // An eighth of a place is a 48th.
+        assert_eq!([bar(1.0 / 48.0), bar(0.25)], ["▏      0.021", "█▌     0.250"]);
+        assert!(bar(1.0 + 1e-9).starts_with("██████ ") && bar(-1e-9).starts_with("       "));
+        assert_eq!(bar(f64::NAN), NOTHING);
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub enum Kind {
     Bytes,
     /// A share of one: `81.2 %`.
     Share,
+    /// A share of one as a bar and a number: `███    0.500`.
+    Bar,
     /// Seconds: `3 m 12 s`.
     Seconds,
     /// So many a second: `1,234`.

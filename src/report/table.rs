@@ -77,7 +77,8 @@ fn records(rows: &Rows, look: &Look<'_>) -> String {
         let mark = look.front.map_or("", |_| mark(front.next()));
         lines.push(format!("{mark}{}row {}", if mark.is_empty() { "" } else { " " }, index + 1));
         for (column, cell) in rows.columns().iter().zip(cells(rows, row)) {
-            lines.push(format!("  {:name_width$}  {}", column.name, cell.replace('\n', &indent)));
+            let name = column.name.replace('\n', " ");
+            lines.push(format!("  {name:name_width$}  {}", cell.replace('\n', &indent)));
         }
     }
     finished(&lines, look.colour)
@@ -127,6 +128,7 @@ pub fn shown(kind: Kind, value: &Value) -> String {
         (Kind::Count, _, Some(count)) => number::count(count),
         (Kind::Bytes, _, Some(bytes)) => number::bytes(bytes),
         (Kind::Share, _, Some(share)) => number::share(share),
+        (Kind::Bar, _, Some(share)) => number::bar(share),
         (Kind::Seconds, _, Some(seconds)) => number::duration(seconds),
         (Kind::Rate, _, Some(rate)) => number::rate(rate),
         (Kind::Rounded, _, Some(real)) => number::rounded(real),
@@ -203,6 +205,24 @@ mod tests {
       parameters    640
       elapsed_s     3.21 s
     ");
+    }
+
+    #[test]
+    fn bars_begin_below_each_other_under_headings_of_two_lines() {
+        let mut rows = Rows::new(vec![Column::plain("\nlayer"), Column::new("bn s0\ncollapse", Kind::Bar)]);
+        for (layer, share) in [("stem", Some(0.5)), ("blocks.0.spatial", Some(0.02)), ("top", None)] {
+            rows.push([layer.into(), share.into()]);
+        }
+        insta::assert_snapshot!(table(&rows, &Look::default()), @"
+                             bn s0
+    layer                 collapse
+    ───────────────────────────────
+    stem              ███    0.500
+    blocks.0.spatial  ▏      0.020
+    top                          –
+    ");
+        let narrow = table(&rows, &Look { width: Some(14), ..Look::default() });
+        assert!(narrow.contains("\n  bn s0 collapse  ███    0.500\n"), "{narrow}");
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct RunOptions {
     pub workers: Option<usize>,
     /// Threads of each trial.
     pub threads: Option<usize>,
+    /// Numbers of finished epochs after which signals are recorded.
+    pub signals: Option<Vec<usize>>,
     /// Whether trials that were given up are tried again.
     pub retry_failed: bool,
     /// What is done.
@@ -98,7 +100,10 @@ impl<'a> Run<'a> {
         if !is_new {
             register.prepare(sweep, &registered)?;
         }
-        let (machine, settings) = (Machine::this(), sweep.settings());
+        let (machine, mut settings) = (Machine::this(), sweep.settings());
+        if let Some(signals) = &options.signals {
+            settings.run.signals.clone_from(signals);
+        }
         let known = Known::read(&store, sweep, &place(&machine, &settings))?;
         let plan = Plan::of(sweep, &known);
         let points = register.points(sweep, &registered);
@@ -200,6 +205,7 @@ impl<'a> Run<'a> {
             summary,
             attempts: HashMap::new(),
             epochs: Vec::new(),
+            signals: Vec::new(),
         };
         let left = drive(&mut training, scheduler, &mut self.inbox, command)?;
         summary.left += left;

@@ -1,7 +1,9 @@
 //! The phase that trains and evaluates: claims trials, hands them to workers, writes down what they report.
 //!
-//! Epochs are gathered and written about once a second; an attempt's end, with the state it leaves its trial in, is
-//! one transaction, after its epochs.
+//! Epochs and signals are gathered and written about once a second; an attempt's end, with the state it leaves its
+//! trial in, is one transaction, after them.
+
+mod rows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,16 +11,17 @@ use std::sync::Arc;
 use super::crew::{Duty, End};
 use super::error::RunError;
 use super::event::{Event, Namer, Subject, Summary, TrialTask};
-use super::exit::{Conclusion, Exit};
+use super::exit::Conclusion;
 use super::files::Files;
 use super::register::number;
 use super::scheduler::{Task, Verdict};
-use crate::protocol::{EpochReport, EvaluationReport, Job, Message, TrainJob, VERSION};
+use crate::protocol::{Job, Message, TrainJob, VERSION};
 use crate::store::{
-    self, AttemptEnd, AttemptStart, Claim, EpochRow, EvaluationRow, Next, Outcome, Store, SweepId, TrialId,
+    self, AttemptStart, Claim, EpochRow, LayerSignalsRow, Next, Outcome, Store, SweepId, TrialId,
 };
 use crate::sweep::Settings;
 use crate::sweep::settings::Keep;
+use rows::{attempt_end, epoch_row, evaluation_row, signals_row};
 
 /// A trial that needs a worker.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,7 @@ pub(super) struct Training<'a> {
     pub summary: &'a mut Summary,
     pub attempts: HashMap<Task, Attempt>,
     pub epochs: Vec<EpochRow>,
+    pub signals: Vec<LayerSignalsRow>,
 }
 
 /// A worker at a trial.
@@ -104,6 +108,7 @@ impl Duty for Training<'_> {
                 self.epochs.push(epoch_row(attempt.claim.trial, &report));
                 (self.emit)(Event::Epoch { trial, report });
             }
+            Message::Signals(report) => self.signals.push(signals_row(attempt.claim.trial, &report)),
             Message::Evaluated(report) => {
                 self.store.record_evaluation(&evaluation_row(&attempt.claim, &report))?;
                 (self.emit)(Event::Evaluated { trial, report });
@@ -133,6 +138,10 @@ impl Duty for Training<'_> {
         if !self.epochs.is_empty() {
             self.store.record_epochs(&self.epochs)?;
             self.epochs.clear();
+        }
+        if !self.signals.is_empty() {
+            self.store.record_signals(&self.signals)?;
+            self.signals.clear();
         }
         Ok(())
     }
@@ -233,46 +242,4 @@ pub(super) fn settings(
     let trial: Settings =
         serde_json::from_str(text).map_err(|source| RunError::Settings { key: key(), source })?;
     Ok(Settings { measure: sweep.measure.clone(), run: sweep.run.clone(), ..trial })
-}
-
-fn attempt_end(outcome: Outcome, end: &End) -> AttemptEnd {
-    let Exit { status, signal, log, peak_rss_bytes, user_cpu_s, system_cpu_s, .. } = end.exit.as_ref();
-    AttemptEnd {
-        outcome,
-        exit_status: *status,
-        signal: *signal,
-        message: Some(end.conclusion.message()).filter(|message| !message.is_empty()),
-        log_tail: Some(log.clone()).filter(|log| !log.is_empty()),
-        peak_rss_bytes: *peak_rss_bytes,
-        user_cpu_s: *user_cpu_s,
-        system_cpu_s: *system_cpu_s,
-    }
-}
-
-fn epoch_row(trial_id: TrialId, report: &EpochReport) -> EpochRow {
-    EpochRow {
-        trial_id,
-        epoch: number(report.epoch),
-        train_loss: f64::from(report.train_loss),
-        train_top1: f64::from(report.train_top1),
-        learning_rate: report.learning_rate,
-        images: number(report.images),
-        elapsed_s: report.elapsed_s,
-    }
-}
-
-fn evaluation_row(claim: &Claim, report: &EvaluationReport) -> EvaluationRow {
-    let test_resolution = number(report.test_resolution);
-    let asked = claim.tests.iter().find(|test| test.resolution == test_resolution);
-    EvaluationRow {
-        trial_id: claim.trial,
-        test_resolution,
-        fine_tuned: false,
-        aliased: asked.is_some_and(|test| test.aliased),
-        images: number(report.images),
-        top1_correct: number(report.top1_correct),
-        top5_correct: number(report.top5_correct),
-        loss: report.loss,
-        elapsed_s: report.elapsed_s,
-    }
 }

@@ -140,6 +140,32 @@ pub fn epoch(trial_id: TrialId, epoch: u32) -> EpochRow {
     }
 }
 
+/// Signals of layer `layer` of a trial after that many epochs: two channels, whose means hold a tenth of the power
+/// before the activation and half of it after.
+pub fn signals(trial_id: TrialId, finished_epochs: u32, layer: u32, place: SignalPlace) -> LayerSignalsRow {
+    let mean_power: f64 = match place {
+        SignalPlace::Pre => 1.0,
+        SignalPlace::Post => 9.0,
+    };
+    let channel = |channel| ChannelRow {
+        channel,
+        mean: mean_power.sqrt(),
+        mean_variance: 1.0,
+        deviation: 2.0,
+        deviation_variance: 4.0,
+    };
+    LayerSignalsRow {
+        trial_id,
+        finished_epochs,
+        layer,
+        name: format!("blocks.{layer}.spatial"),
+        place,
+        images: 64,
+        pixels: 16,
+        channels: vec![channel(0), channel(1)],
+    }
+}
+
 /// An accuracy of a trial at 32 (aligned) or 40 (aliased).
 pub fn evaluation(trial_id: TrialId, test_resolution: u32, top1_correct: u32) -> EvaluationRow {
     EvaluationRow {

@@ -289,9 +289,40 @@ mod tests {
         migrate(&mut connection, &path, &Migrations::new(steps), schema::LATEST + 1).unwrap();
 
         let upgraded = Store::open(&path, Access::Read).unwrap_err();
-        assert!(matches!(upgraded, StoreError::NewerSchema { found: 2, known: 1, .. }), "{upgraded}");
-        assert!(Store::open(&folder.path().join("old.db.v1-backup"), Access::Read).is_ok());
+        let one_newer = schema::LATEST as i64 + 1;
+        assert!(
+            matches!(upgraded, StoreError::NewerSchema { found, known: schema::LATEST, .. } if found == one_newer),
+            "{upgraded}"
+        );
+        let backup = folder.path().join(format!("old.db.v{}-backup", schema::LATEST));
+        assert!(Store::open(&backup, Access::Read).is_ok());
         assert!(!folder.path().join("old.db.backup-partial").exists());
+    }
+
+    #[test]
+    fn a_database_of_the_first_schema_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.db");
+        let mut connection =
+            connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).unwrap();
+        migrate(&mut connection, &path, &Migrations::new(vec![M::up(schema::FILES[0].1)]), 1).unwrap();
+        let sweep = "INSERT INTO sweeps VALUES (1, 'kept', NULL, NULL, '', '[]', '2026', '2026')";
+        connection.execute_batch(sweep).unwrap();
+        drop(connection);
+        let old = Store::open(&path, Access::Read).unwrap_err();
+        assert!(matches!(old, StoreError::OlderSchema { found: 1, known: schema::LATEST, .. }), "{old}");
+
+        drop(Store::open(&path, Access::Write).unwrap());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let upgraded = connect(&path, flags).unwrap();
+        let found = upgraded.query_row(
+            "SELECT (SELECT name FROM sweeps), (SELECT count(*) FROM signals), user_version FROM pragma_user_version",
+            [],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        );
+        assert_eq!(found.unwrap(), ("kept".to_owned(), 0, schema::LATEST as i64));
+        let backup = connect(&folder.path().join("old.db.v1-backup"), flags).unwrap();
+        assert_eq!(schema_version(&backup, &path, schema::LATEST).unwrap(), 1);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use rusqlite_migration::{M, Migrations};
 
 /// Every migration's file name and text. `user_version` counts those that a database has had.
-pub(super) const FILES: &[(&str, &str)] =
-    &[("0001_initial.sql", include_str!("../../migrations/0001_initial.sql"))];
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("0001_initial.sql", include_str!("../../migrations/0001_initial.sql")),
+    ("0002_signals.sql", include_str!("../../migrations/0002_signals.sql")),
+];
 
 /// The newest schema version, which this program writes.
 pub const LATEST: usize = FILES.len();

@@ -7,6 +7,7 @@ mod reading;
 mod results;
 mod scale;
 mod schema;
+mod signals;
 mod standing;
 mod sweeps;
 

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod grid;
 mod header;
+mod moments;
 mod objective;
 mod points;
 mod read;
@@ -113,6 +114,7 @@ impl Sweep {
         if !faults.is_empty() {
             return None;
         }
+        faults.keep(moments::within_training(&grid, &fixed, &includes));
         let aliasing = if header.allow_aliasing { Aliasing::Allowed } else { Aliasing::Refused };
         let points = Points::expand(&grid, &fixed, (&excludes, &includes), aliasing, faults);
         let stem = path.file_stem().map_or("sweep".into(), |stem| stem.to_string_lossy());
@@ -172,6 +174,11 @@ impl Sweep {
     /// Number of trials: configurations times seeds.
     pub fn trial_count(&self) -> usize {
         self.len() * self.header.seeds.len()
+    }
+
+    /// The most epochs that a trial may have; cheap, whatever the number of points.
+    pub fn most_epochs(&self) -> usize {
+        moments::most_epochs(&self.grid, &self.fixed, &self.includes)
     }
 
     /// Key and test resolutions of every configuration, in the order of the grid; cheap.

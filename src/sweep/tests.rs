@@ -156,7 +156,7 @@ fn aliased_tests_are_kept_where_they_are_allowed() {
 #[test]
 fn settings_that_no_trial_has_change_no_key() {
     let plain = keys(&sweep(GRID));
-    let timed = keys(&sweep(&format!("{GRID}\n[measure]\nrounds = 9\n[run]\nthreads = 2")));
+    let timed = keys(&sweep(&format!("{GRID}\n[measure]\nrounds = 9\n[run]\nthreads = 2\nsignals = [0, 3]")));
     assert_eq!(plain, timed);
 }
 

@@ -15,6 +15,7 @@ mod mixup;
 mod optimizer;
 mod run;
 mod schedule;
+mod signals;
 mod step;
 mod stream;
 mod targets;

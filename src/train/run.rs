@@ -9,13 +9,14 @@ use super::checkpoint::{Checkpoint, Progress};
 use super::error::TrainError;
 use super::mixup::mix;
 use super::schedule::Schedule;
+use super::signals::signals;
 use super::step::Trainee;
 use super::stream::{Purpose, stream};
 use super::targets::smoothed;
 use crate::data::{Batch, Dataset, Epoch, Split, TrainLoader, steps_per_epoch};
 use crate::model::{EfficientNet, Parameters};
 use crate::ops::view;
-use crate::protocol::{EpochReport, ProgressReport};
+use crate::protocol::{EpochReport, ProgressReport, SignalsReport};
 use crate::sweep::settings::Settings;
 
 /// Longest time between two checkpoints.
@@ -41,7 +42,7 @@ pub struct Trial<'a> {
 }
 
 /// What happens while training.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Training starts after this many finished epochs.
     Started {
@@ -52,6 +53,9 @@ pub enum Event {
     Progress(ProgressReport),
     /// An epoch ended. After a resumption, those of the checkpoint are told again first.
     Epoch(EpochReport),
+    /// Signals were recorded where `[run]` asks for them: one event for each layer and place, after the checkpoint of
+    /// their epoch, and again by a training that goes on from just there.
+    Signals(SignalsReport),
     /// A checkpoint with this many finished epochs is on disk.
     Checkpointed {
         /// Finished epochs.
@@ -97,6 +101,9 @@ pub fn train(trial: &Trial<'_>, observe: &mut dyn FnMut(Event) -> Wish) -> Resul
         wish = later(wish, observe(Event::Epoch(*report)));
     }
     while run.progress.epochs < trial.settings.train.epochs {
+        if wish == Wish::GoOn {
+            wish = run.tell_signals(observe)?;
+        }
         if wish == Wish::Stop {
             return run.stop(observe);
         }
@@ -108,6 +115,7 @@ pub fn train(trial: &Trial<'_>, observe: &mut dyn FnMut(Event) -> Wish) -> Resul
             EpochEnd::Stopped => return run.stop(observe),
         }
     }
+    run.tell_signals(observe)?;
     let parameters = run.averages.evaluated(&run.trainee.parameters).clone();
     Ok(Trained::Finished(Box::new((run.trainee.network, parameters))))
 }
@@ -242,6 +250,19 @@ impl<'a> Run<'a> {
         Ok(later(wish, saved))
     }
 
+    /// Records and tells signals if they are asked for here, between two epochs. Changes nothing that is trained.
+    fn tell_signals(&self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<Wish, TrainError> {
+        let Trial { settings, dataset, .. } = self.trial;
+        let (epochs, network) = (self.progress.epochs, &self.trainee.network);
+        let mut wish = Wish::GoOn;
+        if self.progress.step == 0 && settings.run.signals.contains(&epochs) {
+            for report in signals(network, &self.trainee.parameters, dataset.as_ref(), settings, epochs)? {
+                wish = later(wish, observe(Event::Signals(report)));
+            }
+        }
+        Ok(wish)
+    }
+
     fn stop(mut self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<Trained, TrainError> {
         self.save(observe)?;
         Ok(Trained::Stopped { epochs: self.progress.epochs })
@@ -281,3 +302,6 @@ fn identity(trial: &Trial<'_>) -> String {
     hasher.update(trial.dataset.fingerprint().as_bytes());
     hasher.finalize().to_hex().to_string()
 }
+
+#[cfg(test)]
+mod tests;

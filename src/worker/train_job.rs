@@ -91,6 +91,7 @@ fn message(event: Event, dataset: &dyn Dataset) -> Message {
         Event::Started { resumed_epochs } => started(dataset, resumed_epochs),
         Event::Progress(report) => Message::Progress(report),
         Event::Epoch(report) => Message::Epoch(report),
+        Event::Signals(report) => Message::Signals(report),
         Event::Checkpointed { epochs } => Message::Checkpointed { epochs },
     }
 }

@@ -12,6 +12,7 @@ mod interrupted;
 mod mistakes;
 mod plan;
 mod results;
+mod signals;
 mod tiny;
 mod transcript;
 mod weights;

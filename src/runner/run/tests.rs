@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::protocol::Cause;
-use crate::store::{AttemptState, TrialRecord, TrialState};
+use crate::store::{AttemptState, Reader, TrialRecord, TrialState, Value};
 
 /// What every fake worker can do. `$job` is its job, `$side` the test resolution.
 const PRELUDE: &str = r#"
@@ -221,6 +221,37 @@ fn a_test_resolution_added_later_is_evaluated_without_training() {
     let record = stage.trial("bn");
     let sides: Vec<u32> = record.evaluations.iter().map(|one| one.test_resolution).collect();
     assert_eq!((sides, record.epochs.len(), record.trial.state), (vec![32, 40], 2, TrialState::Finished));
+}
+
+#[test]
+fn signals_are_kept_as_they_are_told_and_asked_for_by_the_flag() {
+    let stage = Stage::new(
+        "[run]\nsignals = [1]\n[measure]\nenabled = false\n",
+        r#"channels() { say '{"signals":{"finished_epochs":3,"layer":0,"name":"stem","place":"pre","images":64,"pixels":9,'\
+'"first_channel":'"$1"',"channels":[{"mean":'"$2"',"mean_variance":1.0,"deviation":2.0,"deviation_variance":3.0}]}}'; }
+           case "$job" in *'"signals":[0,3]'*) started; channels 0 9.0; channels 0 4.0; channels 1 2.0;; esac
+           train"#,
+    );
+    let (summary, _) = stage.run_with(RunOptions { signals: Some(vec![0, 3]), ..stage.options() });
+    assert_eq!(summary.finished, 1);
+    let reader = Reader::open(&stage.database()).unwrap();
+    let sql =
+        "SELECT finished_epochs, name, channels, power, mean_power, channel_collapse, instance_variability
+               FROM signals";
+    let mut query = reader.query(sql).unwrap();
+    let mut rows = query.run(&[]).unwrap();
+    let expected = [
+        Value::Integer(3),
+        Value::Text("stem".to_owned()),
+        Value::Integer(2),
+        // Channels with means 4 (told again in place of 9) and 2: 10 + 1 + 2² + 3.
+        Value::Real(18.0),
+        Value::Real(10.0),
+        Value::Real(10.0 / 18.0),
+        Value::Real(4.0 / 18.0),
+    ];
+    assert_eq!(rows.next().unwrap().unwrap(), expected);
+    assert!(rows.next().unwrap().is_none());
 }
 
 /// Runs the stage and asks it to stop when `moment` has come, once or twice.

@@ -4,8 +4,8 @@ use rusqlite::Connection;
 
 use super::Swept;
 use super::schema::{columns, objects};
-use crate::store::fixture::{end, epoch, evaluation, measurement, trained};
-use crate::store::{MeasureKind, Next, Outcome, Reader};
+use crate::store::fixture::{end, epoch, evaluation, measurement, signals, trained};
+use crate::store::{MeasureKind, Next, Outcome, Reader, SignalPlace};
 
 const DOCUMENT: &str = include_str!("../../../docs/database.md");
 
@@ -56,7 +56,7 @@ fn every_table_view_and_column_is_documented() {
 }
 
 #[test]
-fn the_five_examples_run_as_printed() {
+fn the_six_examples_run_as_printed() {
     let Swept { mut store, sweep, runner, path, folder: _folder } = Swept::new();
     for correct in [900, 850] {
         let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
@@ -64,6 +64,9 @@ fn the_five_examples_run_as_printed() {
         store.end_attempt(claim.attempt, &end(failure)).unwrap();
         let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
         store.record_epochs(&[epoch(claim.trial, 0), epoch(claim.trial, 1)]).unwrap();
+        let places = SignalPlace::ALL.iter().flat_map(|place| [(0, *place), (1, *place)]);
+        let layers: Vec<_> = places.map(|(layer, place)| signals(claim.trial, 2, layer, place)).collect();
+        store.record_signals(&layers).unwrap();
         for (resolution, correct) in [(32, correct), (40, correct + 20)] {
             store.record_evaluation(&evaluation(claim.trial, resolution, correct)).unwrap();
             let (configuration, kind) = (claim.configuration, MeasureKind::Inference);
@@ -79,8 +82,8 @@ fn the_five_examples_run_as_printed() {
         store.end_attempt(claim.attempt, &end(trained())).unwrap();
     }
     let reader = Reader::open(&path).unwrap();
-    assert_eq!(examples().count(), 5);
-    for (sql, expected) in examples().zip([1, 2, 1, 2, 2]) {
+    assert_eq!(examples().count(), 6);
+    for (sql, expected) in examples().zip([1, 2, 1, 2, 2, 2]) {
         let mut query = reader.query(sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
         let mut rows = query.run(&[]).unwrap();
         let mut count = 0;

@@ -7,7 +7,10 @@ use super::Swept;
 use crate::store::schema::{FILES, migrations};
 
 /// BLAKE3 of every released migration: databases out there have had exactly this text.
-const RELEASED: &[&str] = &["09f017a0b4f62754d5141cedf9e1b918153bea7b77ad9e13d26b79e5aec09cee"];
+const RELEASED: &[&str] = &[
+    "09f017a0b4f62754d5141cedf9e1b918153bea7b77ad9e13d26b79e5aec09cee",
+    "fb954501b9a3e8b3ad8b21376b26e89988648c8783ebaee862b01a446df1a0d2",
+];
 
 #[test]
 fn the_migrations_run() {
@@ -88,6 +91,9 @@ fn what_contradicts_itself_is_refused() {
         ("INSERT INTO epochs VALUES (99, 0, 1.0, 0.5, 0.1, 10, 1.0)", "FOREIGN KEY"),
         ("INSERT INTO epochs VALUES (1, 0, NULL, 0.5, 0.1, 10, 1.0)", "NOT NULL"),
         ("INSERT INTO epochs VALUES (1, 0, 1.0, 50.0, 0.1, 10, 1.0)", "CHECK"),
+        ("INSERT INTO layer_signals VALUES (1, 99, 0, 0, 'stem', 'pre', 64, 9)", "FOREIGN KEY"),
+        ("INSERT INTO layer_signals VALUES (1, 1, 0, 0, 'stem', 'mid', 64, 9)", "CHECK"),
+        ("INSERT INTO channel_signals VALUES (9, 0, 0.0, 0.0, 0.0, 0.0)", "FOREIGN KEY"),
         ("UPDATE configurations SET settings = 'no json'", "CHECK"),
         ("UPDATE sweep_tests SET aliased = 2", "CHECK"),
         ("UPDATE sweep_trials SET trial_id = 1", "UNIQUE"),

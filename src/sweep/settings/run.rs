@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Section;
-use super::limit::{Limit, limit};
+use super::limit::{Limit, distinct, limit};
+
+/// Moments of a training at which signals can be recorded: beyond, the database would hold little else.
+const MOST_SIGNALS: usize = 64;
 
 /// The `[run]` section; command-line flags of the same names go before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +26,8 @@ pub struct Run {
     pub hung_after_s: f64,
     /// Whose final weights are kept.
     pub keep: Keep,
+    /// Numbers of finished epochs after which signals are recorded; 0 is before training.
+    pub signals: Vec<usize>,
 }
 
 impl Default for Run {
@@ -34,6 +39,7 @@ impl Default for Run {
             timeout_min: None,
             hung_after_s: 120.0,
             keep: Keep::All,
+            signals: Vec::new(),
         }
     }
 }
@@ -47,6 +53,11 @@ impl Section for Run {
             limit("threads", self.threads >= 1, "at least 1"),
             limit("timeout_min", self.timeout_min.is_none_or(|minutes| minutes > 0.0), "above 0"),
             limit("hung_after_s", self.hung_after_s > 0.0, "above 0"),
+            limit(
+                "signals",
+                self.signals.len() <= MOST_SIGNALS && distinct(&self.signals),
+                "no number twice, at most 64 of them",
+            ),
         ]
     }
 }

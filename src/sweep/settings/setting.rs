@@ -28,6 +28,8 @@ impl Setting {
     pub const BATCH_SIZE: Self = Self::new(Train::NAME, "batch_size");
     /// Side of training images.
     pub const TRAIN_RESOLUTION: Self = Self::new(Train::NAME, "resolution");
+    /// Passes over the training images.
+    pub const EPOCHS: Self = Self::new(Train::NAME, "epochs");
     /// Sides of test images.
     pub const TEST_RESOLUTIONS: Self = Self::new(Data::NAME, "test_resolutions");
     /// Kind of image set.
@@ -36,6 +38,9 @@ impl Setting {
     pub const PATH: Self = Self::new(Data::NAME, "path");
     /// Training images to use at most.
     pub const TRAIN_IMAGES: Self = Self::new(Data::NAME, "train_images");
+
+    /// Moments at which signals are recorded.
+    pub const SIGNALS: Self = Self::new(Run::NAME, "signals");
 
     /// Names of the sections, in the order of the file.
     pub const SECTIONS: [&'static str; 5] = [Data::NAME, Model::NAME, Train::NAME, Measure::NAME, Run::NAME];
