@@ -160,10 +160,20 @@ mod tests {
         .unwrap()
     }
 
+    /// As timm and TensorFlow's models have them.
     #[test]
-    fn b0_has_the_published_parameters() {
-        let cost = Cost::of(&network(Preset::B0, 1, 6.0), Norm::Batch, 224);
-        assert_eq!(cost.parameters(), 5_288_548);
+    fn depthwise_networks_have_the_published_parameters() {
+        for (preset, parameters) in [
+            (Preset::B0, 5_288_548),
+            (Preset::B1, 7_794_184),
+            (Preset::B2, 9_109_994),
+            (Preset::B3, 12_233_232),
+            (Preset::B4, 19_341_616),
+            (Preset::B5, 30_389_784),
+        ] {
+            let cost = Cost::of(&network(preset, 1, 6.0), Norm::Batch, preset.resolution());
+            assert_eq!(cost.parameters(), parameters, "{preset:?}");
+        }
     }
 
     /// Parameters in millions and multiply-accumulates in billions at native resolution, as counted from

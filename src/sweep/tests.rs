@@ -210,26 +210,11 @@ fn large(epochs: usize, batch_sizes: usize) -> String {
 }
 
 #[test]
-fn a_grid_of_a_hundred_thousand_points_is_checked_within_a_second() {
-    let text = large(16, 10);
-    let start = std::time::Instant::now();
-    assert_eq!(sweep(&text).len(), 102_400);
-    let elapsed = start.elapsed();
-    println!("{elapsed:?}");
-    // Twice the promise: other tests share the machine.
-    assert!(elapsed.as_secs_f64() < 2.0, "{elapsed:?}");
-}
-
-#[test]
-#[ignore = "seconds; cargo test --release --lib a_million_points -- --ignored --nocapture"]
-fn a_million_points_take_seconds() {
-    let text = large(40, 40);
-    let start = std::time::Instant::now();
-    let sweep = sweep(&text);
-    println!("{} points: {:?}", sweep.len(), start.elapsed());
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("no /proc"));
-    assert!(start.elapsed().as_secs_f64() < 6.0);
+fn a_grid_of_a_hundred_thousand_points_is_counted_without_repeats() {
+    let sweep = sweep(&large(16, 10));
+    assert_eq!(sweep.len(), 102_400);
+    let keys: std::collections::HashSet<_> = sweep.keys().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(keys.len(), 102_400);
 }
 
 /// Each `tests/broken/NAME.toml` has its message beside it, as `NAME.stderr`.

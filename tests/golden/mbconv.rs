@@ -72,7 +72,10 @@ fn hold(case: &mut Case<'_>, facts: &Block) {
     }
     let x = case.shared(&format!("{}/x", facts.structure)).into_image();
     let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
-    let mut pass = Pass { parameters: &parameters, training: facts.training.then_some(&mut training) };
+    let mut pass = match facts.training {
+        true => Pass::training(&parameters, &mut training),
+        false => Pass::evaluation(&parameters),
+    };
     let y = network.block(0, x.leaky_trace(), &mut pass);
     case.value("y", view(&y));
     let mut gradients = backward(y, case.shared(&format!("{}/dy", facts.structure)).values);

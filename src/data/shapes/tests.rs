@@ -144,23 +144,6 @@ fn outlines_cover_about_the_same_area_within_reach() {
 }
 
 #[test]
-fn drawings_are_fast_enough_to_be_drawn_anew_each_epoch() {
-    let set = shapes();
-    let seconds = |side: usize, images: usize| {
-        let start = std::time::Instant::now();
-        for index in 0..images {
-            drawn(&set, Split::Train, index, WHOLE, side);
-        }
-        start.elapsed().as_secs_f64() / images as f64
-    };
-    let best = |side, images| (0..5).map(|_| seconds(side, images)).fold(f64::MAX, f64::min);
-    let (small, large) = (best(32, 100), best(128, 20));
-    println!("{:.1} µs at 32, {:.1} µs at 128", small * 1e6, large * 1e6);
-    // Ten times what a laptop core needs: a tripwire for a wrong turn, not a benchmark.
-    assert!(small < 300e-6 && large < 5e-3, "{small} s at 32, {large} s at 128");
-}
-
-#[test]
 fn no_drawings_and_a_path_are_errors() {
     let error = |settings: Data| Shapes::new(&settings).unwrap_err().to_string();
     let none = error(Data { test_images: Some(0), ..Data::default() });

@@ -1,13 +1,12 @@
 use std::time::Instant;
 
 use super::Swept;
-use crate::store::fixture::{epoch, evaluation, point, sweep};
+use crate::store::fixture::{evaluation, point, sweep};
 use crate::store::{Reader, TrialId, Value};
 
 #[test]
-fn twenty_thousand_trials_are_registered_listed_and_joined_quickly() {
+fn twenty_thousand_trials_are_registered_listed_and_joined() {
     let Swept { mut store, runner, path, folder: _folder, .. } = Swept::new();
-    let began = Instant::now();
     let registered = store.register_sweep(&sweep("wide"), (10..20_010).map(|n| point(n, 1))).unwrap();
     assert_eq!(registered.new, 20_000);
     assert_eq!(store.trial_states().unwrap().len(), 20_008);
@@ -23,8 +22,6 @@ fn twenty_thousand_trials_are_registered_listed_and_joined_quickly() {
         asked += 1;
     }
     assert_eq!(asked, 40_000);
-    // Two orders of magnitude of room: this is about a scan per row, not about the machine.
-    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
 }
 
 /// With 20 000 measured trials that is four minutes against two seconds.
@@ -43,17 +40,6 @@ fn no_view_scans_the_throughput_once_per_row() {
         }
         assert_eq!(indexed, joins, "{view}");
     }
-}
-
-#[test]
-fn epochs_are_written_in_batches_at_speed() {
-    let Swept { mut store, folder: _folder, .. } = Swept::new();
-    let rows: Vec<_> = (1..=8).flat_map(|trial| (0..5_000).map(move |n| epoch(TrialId(trial), n))).collect();
-    let began = Instant::now();
-    store.record_epochs(&rows).unwrap();
-    let rate = rows.len() as f64 / began.elapsed().as_secs_f64();
-    println!("{rate:.0} epochs/s");
-    assert!(rate > 20_000.0, "{rate:.0} epochs/s, where 100 000 are expected of an idle machine");
 }
 
 #[test]
