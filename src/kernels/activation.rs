@@ -1,6 +1,6 @@
 //! Activations and their derivatives, scalar by scalar; kernels inline them into their loops.
 
-use super::simd::exp;
+use super::simd::{exp, reciprocal};
 
 /// What stands between a norm and the next layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,7 +14,7 @@ pub enum Activation {
 /// `1 / (1 + e^−z)`.
 #[inline(always)]
 pub fn sigmoid(z: f32) -> f32 {
-    1.0 / (1.0 + exp(-z))
+    reciprocal(1.0 + exp(-z))
 }
 
 /// `z · σ(z)`.
@@ -67,6 +67,16 @@ impl Activate for Swish {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn far_from_zero_swish_is_flat_or_straight() {
+        for z in [30.0f32, 88.0, 1e4, 1e30] {
+            assert_eq!(Swish::with_slope(z), (z, 1.0));
+            let (y, slope) = Swish::with_slope(-z);
+            assert!((-1e-6..=0.0).contains(&y) || z > 1e20, "swish({}) = {y}", -z);
+            assert!(slope.abs() < 1e-6 || z > 1e20, "slope at {}: {slope}", -z);
+        }
+    }
 
     #[test]
     fn swish_and_its_slope_are_right_to_single_precision() {

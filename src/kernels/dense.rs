@@ -3,10 +3,6 @@
 use super::gemm::{add_product_nt_single, add_product_tn_single, product_single};
 use super::geometry::{Axis, ConvGeometry};
 use super::threads::for_chunks;
-use super::weight_gradient::add_over_images;
-
-/// Most parts of the batch that sum a weight gradient on their own.
-const MOST_SUMS: usize = 8;
 
 /// `y = x * w`.
 pub(super) fn forward(g: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
@@ -30,12 +26,10 @@ pub(super) fn add_grad_input(g: &ConvGeometry, dy: &[f32], w: &[f32], dx: &mut [
     });
 }
 
-/// `dw += ` the gradient of `w`.
-pub(super) fn add_grad_weight(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// Adds to `sum` the gradient that one image gives the weight.
+pub(super) fn sum_image(g: &ConvGeometry, x: &[f32], dy: &[f32], sum: &mut [f32]) {
     let patches = Patches::new(g);
-    add_over_images(g, x, dy, dw, MOST_SUMS, |x, dy, sum| {
-        add_product_tn_single(sum, &patches.of(x), dy, patches.count, patches.len, g.c_out);
-    });
+    add_product_tn_single(sum, &patches.of(x), dy, patches.count, patches.len, g.c_out);
 }
 
 /// The patches of one image: one row an output pixel, `(k, k, c_in)` values each, padding as zeros.

@@ -3,165 +3,242 @@
 //! Forward and input gradient are the same gather over different taps (see `geometry`). Weights are
 //! `(k, k, c)`.
 
-use super::geometry::{Axis, ConvGeometry, Run};
-use super::simd::dispatch;
+#![allow(unsafe_code)]
+
+use super::geometry::{ConvGeometry, Gathering, Run};
+use super::simd::{Simd, WithSimd, load, store, vectorize};
 use super::threads::for_chunks;
-use super::weight_gradient::add_over_rows;
 
-/// `y = x * w`.
-pub(super) fn forward(g: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
-    let (rows, columns) = (g.forward_taps(g.h), g.forward_taps(g.w));
-    gather::<false>(g, (rows, columns), (g.h, g.w), (g.h_out(), g.w_out()), x, w, y);
-}
-
-/// `dx += ` the gradient of `x`.
-pub(super) fn add_grad_input(g: &ConvGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let (rows, columns) = (g.backward_taps(g.h), g.backward_taps(g.w));
-    gather::<true>(g, (rows, columns), (g.h_out(), g.w_out()), (g.h, g.w), dy, w, dx);
-}
-
-fn gather<const ADD: bool>(
+/// `out = input * w`, or `out += input * w`, along the taps of `gathering`.
+pub(super) fn gather<const ADD: bool>(
     g: &ConvGeometry,
-    (rows, columns): (Axis, Axis),
-    (h_in, w_in): (usize, usize),
-    (h_out, w_out): (usize, usize),
+    gathering: &Gathering,
     input: &[f32],
     w: &[f32],
     out: &mut [f32],
 ) {
     let (c, k) = (g.c_in, g.kernel);
-    assert_eq!(input.len(), g.n * h_in * w_in * c);
-    assert_eq!(out.len(), g.n * h_out * w_out * c);
-    assert_eq!(w.len(), k * k * c);
-    let row_runs = rows.runs();
-    let row_taps: Vec<_> = (0..h_out).map(|row| Axis::at(&row_runs, row)).collect();
-    let runs = columns.runs();
+    let ((h_in, w_in), (h_out, w_out)) = (gathering.read, gathering.written);
     for_chunks(out, w_out * c, |index, out| {
         let image = &input[index / h_out * h_in * w_in * c..][..h_in * w_in * c];
         let mut taps = Vec::with_capacity(k * k);
-        for run in &runs {
+        for run in &gathering.runs {
             taps.clear();
-            for (kh, row) in &row_taps[index % h_out] {
+            for (kh, row) in &gathering.row_taps[index % h_out] {
                 taps.extend(run.taps.iter().map(|(kw, at)| ((row * w_in + at) * c, (kh * k + kw) * c)));
             }
-            dispatch(
-                #[inline(always)]
-                || gather_run::<ADD>(out, image, w, &taps, run, c),
-            );
+            vectorize(GatherRun::<ADD> { out, image, w, taps: &taps, run, c });
         }
     });
 }
 
-#[inline(always)]
-fn gather_run<const ADD: bool>(
-    out: &mut [f32],
-    image: &[f32],
-    w: &[f32],
-    taps: &[(usize, usize)],
-    run: &Run,
+/// One run of positions: `out = Σ taps of image · w`, or `+=`.
+struct GatherRun<'a, const ADD: bool> {
+    out: &'a mut [f32],
+    image: &'a [f32],
+    w: &'a [f32],
+    /// For each tap, where the run's first position reads, and where its weights start.
+    taps: &'a [(usize, usize)],
+    run: &'a Run,
     c: usize,
-) {
-    for j in 0..run.count {
-        let out = &mut out[(run.first + j * run.step) * c..][..c];
-        let image = &image[j * run.reading_step * c..];
+}
+
+/// Positions that share a loaded weight.
+const POSITIONS: usize = 4;
+
+impl<const ADD: bool> WithSimd for GatherRun<'_, ADD> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (c, lanes) = (self.c, S::F32_LANES);
+        // Everything that is read or written below lies before these.
+        let last = self.run.count - 1;
+        assert!((self.run.first + last * self.run.step + 1) * c <= self.out.len());
+        for (x_at, w_at) in self.taps {
+            assert!(x_at + (last * self.run.reading_step + 1) * c <= self.image.len());
+            assert!(w_at + c <= self.w.len());
+        }
         let mut from = 0;
-        while from + 32 <= c {
-            gather_channels::<32, ADD>(&mut out[from..from + 32], image, w, taps, from);
-            from += 32;
+        while from + 2 * lanes <= c {
+            self.channels::<S, 2>(simd, from);
+            from += 2 * lanes;
         }
-        while from + 8 <= c {
-            gather_channels::<8, ADD>(&mut out[from..from + 8], image, w, taps, from);
-            from += 8;
+        while from + lanes <= c {
+            self.channels::<S, 1>(simd, from);
+            from += lanes;
         }
-        while from < c {
-            gather_channels::<1, ADD>(&mut out[from..from + 1], image, w, taps, from);
-            from += 1;
-        }
+        self.tail(from);
     }
 }
 
-#[inline(always)]
-fn gather_channels<const B: usize, const ADD: bool>(
-    out: &mut [f32],
-    image: &[f32],
-    w: &[f32],
-    taps: &[(usize, usize)],
-    from: usize,
-) {
-    let mut sum = [0.0f32; B];
-    if ADD {
-        sum.copy_from_slice(out);
-    }
-    for (x_at, w_at) in taps {
-        let x = &image[x_at + from..][..B];
-        let w = &w[w_at + from..][..B];
-        for b in 0..B {
-            sum[b] = x[b].mul_add(w[b], sum[b]);
+impl<const ADD: bool> GatherRun<'_, ADD> {
+    #[inline(always)]
+    fn channels<S: Simd, const V: usize>(&mut self, simd: S, from: usize) {
+        let mut j = 0;
+        while j + POSITIONS <= self.run.count {
+            self.positions::<S, V, POSITIONS>(simd, from, j);
+            j += POSITIONS;
+        }
+        while j < self.run.count {
+            self.positions::<S, V, 1>(simd, from, j);
+            j += 1;
         }
     }
-    out.copy_from_slice(&sum);
-}
 
-/// Most parts of the batch that sum a weight gradient on their own.
-const MOST_SUMS: usize = 16;
-
-/// `dw += ` the gradient of `w`.
-pub(super) fn add_grad_weight(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let runs = g.forward_taps(g.w).runs();
-    add_over_rows(g, x, dy, dw, MOST_SUMS, |x, dy, row_taps, sum| {
-        dispatch(
-            #[inline(always)]
-            || sum_row(g, x, dy, row_taps, &runs, sum),
-        );
-    });
-}
-
-#[inline(always)]
-fn sum_row(
-    g: &ConvGeometry,
-    x: &[f32],
-    dy: &[f32],
-    row_taps: &[(usize, usize)],
-    runs: &[Run],
-    sum: &mut [f32],
-) {
-    let c = g.c_in;
-    for run in runs {
-        for (kh, row) in row_taps {
-            for (kw, at) in &run.taps {
-                let x = &x[(row * g.w + at) * c..];
-                let dy = &dy[run.first * c..];
-                let sum = &mut sum[(kh * g.kernel + kw) * c..][..c];
-                let mut from = 0;
-                while from + 32 <= c {
-                    sum_channels::<32>(&mut sum[from..from + 32], &x[from..], &dy[from..], run, c);
-                    from += 32;
+    /// `P` positions from `j` on, `V` vectors of channels from `from` on.
+    #[inline(always)]
+    fn positions<S: Simd, const V: usize, const P: usize>(&mut self, simd: S, from: usize, j: usize) {
+        let lanes = S::F32_LANES;
+        let out_at = (self.run.first + j * self.run.step) * self.c + from;
+        let (out_step, x_step) = (self.run.step * self.c, self.run.reading_step * self.c);
+        let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        if ADD {
+            for (p, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: position `j + p` is one of the run's, and channels `from + (v + 1) · lanes` do not
+                    // exceed `c`: `with_simd` asserted that the run's last pixel lies within `out`.
+                    *sum = unsafe { load::<S>(self.out, out_at + p * out_step + v * lanes) };
                 }
-                while from + 8 <= c {
-                    sum_channels::<8>(&mut sum[from..from + 8], &x[from..], &dy[from..], run, c);
-                    from += 8;
+            }
+        }
+        for (x_at, w_at) in self.taps {
+            for v in 0..V {
+                // SAFETY: `with_simd` asserted that `c` weights follow `w_at`.
+                let w = unsafe { load::<S>(self.w, w_at + from + v * lanes) };
+                let x_at = x_at + j * x_step + from + v * lanes;
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: as for `out`: the pixel that the run's last position reads lies within `image`.
+                    let x = unsafe { load::<S>(self.image, x_at + p * x_step) };
+                    sums[v] = simd.mul_add_f32s(x, w, sums[v]);
                 }
-                while from < c {
-                    sum_channels::<1>(&mut sum[from..from + 1], &x[from..], &dy[from..], run, c);
-                    from += 1;
+            }
+        }
+        for (p, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                // SAFETY: as above.
+                unsafe { store::<S>(self.out, out_at + p * out_step + v * lanes, *sum) };
+            }
+        }
+    }
+
+    /// Channels that fill no vector.
+    #[inline(always)]
+    fn tail(&mut self, from: usize) {
+        for channel in from..self.c {
+            for j in 0..self.run.count {
+                let out = &mut self.out[(self.run.first + j * self.run.step) * self.c + channel];
+                let mut sum = if ADD { *out } else { 0.0 };
+                for (x_at, w_at) in self.taps {
+                    let x = self.image[x_at + j * self.run.reading_step * self.c + channel];
+                    sum = x.mul_add(self.w[w_at + channel], sum);
+                }
+                *out = sum;
+            }
+        }
+    }
+}
+
+/// Adds to `sum` the gradient that one image gives the weight.
+pub(super) fn sum_image(g: &ConvGeometry, gathering: &Gathering, x: &[f32], dy: &[f32], sum: &mut [f32]) {
+    vectorize(SumImage { g, gathering, x, dy, sum });
+}
+
+struct SumImage<'a> {
+    g: &'a ConvGeometry,
+    gathering: &'a Gathering,
+    x: &'a [f32],
+    dy: &'a [f32],
+    sum: &'a mut [f32],
+}
+
+impl WithSimd for SumImage<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (g, c) = (self.g, self.g.c_in);
+        assert_eq!(self.sum.len(), g.kernel * g.kernel * c);
+        for (dy, row_taps) in self.dy.chunks_exact(g.w_out() * c).zip(&self.gathering.row_taps) {
+            for run in &self.gathering.runs {
+                for (kh, row) in row_taps {
+                    let strip =
+                        SumStrip { x: &self.x[row * g.w * c..][..g.w * c], dy: &dy[run.first * c..], run, c };
+                    let sum = &mut self.sum[kh * g.kernel * c..][..g.kernel * c];
+                    match run.taps.len() {
+                        1 => strip.channels::<S, 1>(simd, sum),
+                        2 => strip.channels::<S, 2>(simd, sum),
+                        3 => strip.channels::<S, 3>(simd, sum),
+                        4 => strip.channels::<S, 4>(simd, sum),
+                        5 => strip.channels::<S, 5>(simd, sum),
+                        _ => strip.tail(0, sum),
+                    }
                 }
             }
         }
     }
 }
 
-#[inline(always)]
-fn sum_channels<const B: usize>(sum: &mut [f32], x: &[f32], dy: &[f32], run: &Run, c: usize) {
-    let mut total = [0.0f32; B];
-    for j in 0..run.count {
-        let x = &x[j * run.reading_step * c..][..B];
-        let dy = &dy[j * run.step * c..][..B];
-        for b in 0..B {
-            total[b] = x[b].mul_add(dy[b], total[b]);
+/// One row of the input against one run of a row of the output gradient.
+struct SumStrip<'a> {
+    x: &'a [f32],
+    /// From the run's first position on.
+    dy: &'a [f32],
+    run: &'a Run,
+    c: usize,
+}
+
+impl SumStrip<'_> {
+    /// Adds to `sum (k, c)`; the run has `T` taps.
+    #[inline(always)]
+    fn channels<S: Simd, const T: usize>(&self, simd: S, sum: &mut [f32]) {
+        let (run, c, lanes) = (self.run, self.c, S::F32_LANES);
+        let last = run.count - 1;
+        assert!((last * run.step + 1) * c <= self.dy.len());
+        let mut taps = [(0, 0); T];
+        for (tap, (kw, at)) in taps.iter_mut().zip(&run.taps) {
+            assert!((at + last * run.reading_step + 1) * c <= self.x.len());
+            assert!((kw + 1) * c <= sum.len());
+            *tap = (kw * c, at * c);
         }
+        let mut from = 0;
+        while from + lanes <= c {
+            let mut sums = [simd.splat_f32s(0.0); T];
+            for j in 0..run.count {
+                // SAFETY: the run's last position was asserted to lie within `dy`, and `from + lanes` is at most `c`.
+                let dy = unsafe { load::<S>(self.dy, j * run.step * c + from) };
+                for (sum, (_, at)) in sums.iter_mut().zip(taps) {
+                    // SAFETY: what the run's last position reads was asserted to lie within `x`.
+                    let x = unsafe { load::<S>(self.x, at + j * run.reading_step * c + from) };
+                    *sum = simd.mul_add_f32s(x, dy, *sum);
+                }
+            }
+            for (total, (kw, _)) in sums.iter().zip(taps) {
+                // SAFETY: each tap's `c` numbers were asserted to lie within `sum`.
+                unsafe {
+                    let before = load::<S>(sum, kw + from);
+                    store::<S>(sum, kw + from, simd.add_f32s(before, *total));
+                }
+            }
+            from += lanes;
+        }
+        self.tail(from, sum);
     }
-    for b in 0..B {
-        sum[b] += total[b];
+
+    /// Channels that fill no vector.
+    #[inline(always)]
+    fn tail(&self, from: usize, sum: &mut [f32]) {
+        let (run, c) = (self.run, self.c);
+        for channel in from..c {
+            for (kw, at) in &run.taps {
+                let mut total = 0.0f32;
+                for j in 0..run.count {
+                    let x = self.x[(at + j * run.reading_step) * c + channel];
+                    total = x.mul_add(self.dy[j * run.step * c + channel], total);
+                }
+                sum[kw * c + channel] += total;
+            }
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use gemm::Parallelism;
 
 use super::threads::{add_in_order, for_chunks, map_parts, parts, range};
 
-/// Fewest rows of a part: packing the other matrix must pay.
-const LEAST_ROWS: usize = 256;
+/// Fewest rows of a part of a batch, or of a tile, which is a part already: packing the other matrix must pay.
+const LEAST_ROWS: usize = 64;
+const LEAST_TILE_ROWS: usize = 256;
 
 /// Most parts of a product.
 const MOST_PARTS: usize = 32;
@@ -62,9 +63,9 @@ fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destinati
     if m == 0 || n == 0 {
         return;
     }
-    // SAFETY: `Strided` is only made by `row_major`, which asserts that its values are exactly rows ×
-    // columns, and by `transposed`, which swaps both; so every element the strides reach lies within the
-    // slices. `dst` is asserted to hold m · n values, is written row-major, and cannot alias `a` or `b`, as it
+    // SAFETY: `Strided` is made by `row_major`, which asserts that its values are exactly rows × columns, by
+    // `transposed`, which swaps both, and once with an assertion of its own beside it; so every element the strides
+    // reach lies within the slices. `dst` is asserted to hold m · n values, is written row-major, and cannot alias `a` or `b`, as it
     // is borrowed mutably. With `Replace`, gemm does not read `dst`.
     unsafe {
         gemm::gemm(
@@ -94,13 +95,41 @@ fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destinati
 /// `y (m, n) = x (m, k) · w (k, n)`.
 pub fn product(y: &mut [f32], x: &[f32], w: &[f32], m: usize, k: usize, n: usize) {
     let w = Strided::row_major(w, k, n);
-    by_rows(y, x, k, n, m, |y, x, rows| block(y, Strided::row_major(x, rows, k), w, Destination::Replace));
+    by_rows(y, x, (k, n, m), LEAST_ROWS, |y, x, rows| {
+        block(y, Strided::row_major(x, rows, k), w, Destination::Replace);
+    });
+}
+
+/// As [`product`], for a tile of a batch.
+pub(super) fn tile_product(y: &mut [f32], x: &[f32], w: &[f32], m: usize, k: usize, n: usize) {
+    let w = Strided::row_major(w, k, n);
+    by_rows(y, x, (k, n, m), LEAST_TILE_ROWS, |y, x, rows| {
+        block(y, Strided::row_major(x, rows, k), w, Destination::Replace);
+    });
 }
 
 /// `dx (m, k) += dy (m, n) · wᵀ` for `w (k, n)`.
 pub fn add_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
     let w = Strided::row_major(w, k, n).transposed();
-    by_rows(dx, dy, n, k, m, |dx, dy, rows| block(dx, Strided::row_major(dy, rows, n), w, Destination::Add));
+    by_rows(dx, dy, (n, k, m), LEAST_ROWS, |dx, dy, rows| {
+        block(dx, Strided::row_major(dy, rows, n), w, Destination::Add);
+    });
+}
+
+/// As [`add_product_nt`], for a tile of a batch.
+pub(super) fn add_tile_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
+    let w = Strided::row_major(w, k, n).transposed();
+    by_rows(dx, dy, (n, k, m), LEAST_TILE_ROWS, |dx, dy, rows| {
+        block(dx, Strided::row_major(dy, rows, n), w, Destination::Add);
+    });
+}
+
+/// `dx (m, k) = dy (m, n) · wᵀ` for `w (k, n)`, for a tile of a batch.
+pub(super) fn tile_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
+    let w = Strided::row_major(w, k, n).transposed();
+    by_rows(dx, dy, (n, k, m), LEAST_TILE_ROWS, |dx, dy, rows| {
+        block(dx, Strided::row_major(dy, rows, n), w, Destination::Replace);
+    });
 }
 
 /// As [`product`], on the calling thread.
@@ -113,6 +142,11 @@ pub(super) fn add_product_nt_single(dx: &mut [f32], dy: &[f32], w: &[f32], m: us
     block(dx, Strided::row_major(dy, m, n), Strided::row_major(w, k, n).transposed(), Destination::Add);
 }
 
+/// `dw (k, n) = xᵀ · dy`, on the calling thread.
+pub(super) fn product_tn_single(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
+    block(dw, Strided::row_major(x, m, k).transposed(), Strided::row_major(dy, m, n), Destination::Replace);
+}
+
 /// As [`add_product_tn`], on the calling thread.
 pub(super) fn add_product_tn_single(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
     block(dw, Strided::row_major(x, m, k).transposed(), Strided::row_major(dy, m, n), Destination::Add);
@@ -121,6 +155,17 @@ pub(super) fn add_product_tn_single(dw: &mut [f32], x: &[f32], dy: &[f32], m: us
 /// `dw (k, n) += xᵀ · dy` for `x (m, k)` and `dy (m, n)`.
 pub fn add_product_tn(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
     let count = parts(m, LEAST_SUMMED, MOST_SUMS);
+    if count == 1 {
+        // Too little to sum in parts: each part of the result sums all.
+        let rows = k.div_ceil(parts(k, LEAST_ROWS, MOST_PARTS));
+        for_chunks(dw, rows * n, |index, dw| {
+            let (first, rows) = (index * rows, dw.len() / n);
+            let x = Strided { values: &x[first..], rows, columns: m, row_stride: 1, column_stride: k };
+            assert!(m == 0 || (m - 1) * k + rows <= x.values.len());
+            block(dw, x, Strided::row_major(dy, m, n), Destination::Add);
+        });
+        return;
+    }
     let sums = map_parts(count, |part| {
         let rows = range(m, count, part);
         let x = Strided::row_major(&x[rows.start * k..rows.end * k], rows.len(), k).transposed();
@@ -136,12 +181,11 @@ pub fn add_product_tn(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize,
 fn by_rows(
     out: &mut [f32],
     input: &[f32],
-    input_columns: usize,
-    out_columns: usize,
-    m: usize,
+    (input_columns, out_columns, m): (usize, usize, usize),
+    least: usize,
     f: impl Fn(&mut [f32], &[f32], usize) + Sync,
 ) {
-    let rows = m.div_ceil(parts(m, LEAST_ROWS, MOST_PARTS));
+    let rows = m.div_ceil(parts(m, least, MOST_PARTS));
     for_chunks(out, rows * out_columns, |index, out| {
         let count = out.len() / out_columns;
         let first = index * rows;

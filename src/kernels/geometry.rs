@@ -95,6 +95,40 @@ impl ConvGeometry {
     }
 }
 
+/// What every position of an image reads, by rows and columns.
+pub(super) struct Gathering {
+    /// Height and width of what is read.
+    pub read: (usize, usize),
+    /// Height and width of what is written.
+    pub written: (usize, usize),
+    /// For each row that is written, the taps that meet it, each with the row it reads.
+    pub row_taps: Vec<Vec<(usize, usize)>>,
+    /// Runs of columns.
+    pub runs: Vec<Run>,
+}
+
+impl ConvGeometry {
+    /// What each output reads.
+    pub(super) fn forward_gathering(&self) -> Gathering {
+        let (rows, columns) = (self.forward_taps(self.h), self.forward_taps(self.w));
+        Gathering::new((self.h, self.w), (self.h_out(), self.w_out()), &rows, &columns)
+    }
+
+    /// What each input gradient reads.
+    pub(super) fn backward_gathering(&self) -> Gathering {
+        let (rows, columns) = (self.backward_taps(self.h), self.backward_taps(self.w));
+        Gathering::new((self.h_out(), self.w_out()), (self.h, self.w), &rows, &columns)
+    }
+}
+
+impl Gathering {
+    fn new(read: (usize, usize), written: (usize, usize), rows: &Axis, columns: &Axis) -> Self {
+        let row_runs = rows.runs();
+        let row_taps = (0..written.0).map(|row| Axis::at(&row_runs, row)).collect();
+        Self { read, written, row_taps, runs: columns.runs() }
+    }
+}
+
 /// What is written and read along one axis.
 pub(super) struct Axis {
     /// Positions that are written.

@@ -4,39 +4,23 @@
 //! with read and written channels swapped the same gather gives the input gradient. Four neighbouring
 //! positions share every weight that is loaded.
 
-use super::geometry::{Axis, ConvGeometry, Run};
-use super::simd::dispatch;
+#![allow(unsafe_code)]
+
+use super::geometry::{ConvGeometry, Gathering, Run};
+use super::simd::{Simd, WithSimd, dispatch, load, vectorize};
 use super::threads::for_chunks;
-use super::weight_gradient::add_over_rows;
 
 /// Positions that share a loaded weight.
 const POSITIONS: usize = 4;
 
-/// Most parts of the batch that sum a weight gradient on their own.
-const MOST_SUMS: usize = 8;
-
-/// `y = x * w`.
-pub(super) fn forward(g: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
-    let packed = pack(g, w, Direction::Forward);
-    let shape = Gather {
-        read: (g.h, g.w, g.c_in),
-        written: (g.h_out(), g.w_out(), g.c_out),
-        rows: g.forward_taps(g.h),
-        runs: g.forward_taps(g.w).runs(),
-    };
-    gather::<false>(g, &shape, x, &packed, y);
+/// The weight as a convolution reads it.
+pub(super) fn pack_forward(g: &ConvGeometry, w: &[f32]) -> Vec<f32> {
+    pack(g, w, Direction::Forward)
 }
 
-/// `dx += ` the gradient of `x`.
-pub(super) fn add_grad_input(g: &ConvGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let packed = pack(g, w, Direction::Backward);
-    let shape = Gather {
-        read: (g.h_out(), g.w_out(), g.c_out),
-        written: (g.h, g.w, g.c_in),
-        rows: g.backward_taps(g.h),
-        runs: g.backward_taps(g.w).runs(),
-    };
-    gather::<true>(g, &shape, dy, &packed, dx);
+/// The weight as an input gradient reads it.
+pub(super) fn pack_backward(g: &ConvGeometry, w: &[f32]) -> Vec<f32> {
+    pack(g, w, Direction::Backward)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,51 +52,47 @@ fn pack(g: &ConvGeometry, w: &[f32], direction: Direction) -> Vec<f32> {
     packed
 }
 
-struct Gather {
-    /// Height, width and channels of what is read.
-    read: (usize, usize, usize),
-    /// Height, width and channels of what is written.
-    written: (usize, usize, usize),
-    rows: Axis,
-    runs: Vec<Run>,
-}
-
-fn gather<const ADD: bool>(g: &ConvGeometry, shape: &Gather, input: &[f32], packed: &[f32], out: &mut [f32]) {
-    let (h_in, w_in, c_read) = shape.read;
-    let (h_out, w_out, c_written) = shape.written;
-    assert_eq!(input.len(), g.n * h_in * w_in * c_read);
-    assert_eq!(out.len(), g.n * h_out * w_out * c_written);
-    let row_runs = shape.rows.runs();
-    let row_taps: Vec<_> = (0..h_out).map(|row| Axis::at(&row_runs, row)).collect();
+/// `out = input * w`, or `out += input * w`, along the taps of `gathering`; pixels that are read and written have
+/// `channels`.
+pub(super) fn gather<const ADD: bool>(
+    g: &ConvGeometry,
+    gathering: &Gathering,
+    (c_read, c_written): (usize, usize),
+    input: &[f32],
+    packed: &[f32],
+    out: &mut [f32],
+) {
+    let ((h_in, w_in), (h_out, w_out)) = (gathering.read, gathering.written);
     let (read, written) = (c_read / g.groups, c_written / g.groups);
     let (k, group_len) = (g.kernel, g.kernel * g.kernel * read * written);
     for_chunks(out, w_out * c_written, |index, out| {
         let image = &input[index / h_out * h_in * w_in * c_read..][..h_in * w_in * c_read];
         let mut taps = Vec::with_capacity(k * k);
-        for run in &shape.runs {
+        for run in &gathering.runs {
             taps.clear();
-            for (kh, row) in &row_taps[index % h_out] {
+            for (kh, row) in &gathering.row_taps[index % h_out] {
                 let tap =
                     |(kw, at): &(usize, usize)| ((row * w_in + at) * c_read, (kh * k + kw) * read * written);
                 taps.extend(run.taps.iter().map(tap));
             }
-            for group in 0..g.groups {
-                let strip = Strip {
-                    image: &image[group * read..],
-                    w: &packed[group * group_len..][..group_len],
-                    taps: &taps,
-                    run,
-                    read,
-                    written,
-                    c_read,
-                    c_written,
-                };
-                let out = &mut out[group * written..];
-                dispatch(
-                    #[inline(always)]
-                    || gather_strip::<ADD>(&strip, out),
-                );
-            }
+            dispatch(
+                #[inline(always)]
+                || {
+                    for group in 0..g.groups {
+                        let strip = Strip {
+                            image: &image[group * read..],
+                            w: &packed[group * group_len..][..group_len],
+                            taps: &taps,
+                            run,
+                            read,
+                            written,
+                            c_read,
+                            c_written,
+                        };
+                        gather_strip::<ADD>(&strip, &mut out[group * written..]);
+                    }
+                },
+            );
         }
     });
 }
@@ -195,101 +175,121 @@ fn gather_positions<const B: usize, const P: usize, const ADD: bool>(
     }
 }
 
-/// `dw += ` the gradient of `w`.
-pub(super) fn add_grad_weight(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let runs = g.forward_taps(g.w).runs();
-    add_over_rows(g, x, dy, dw, MOST_SUMS, |x, dy, row_taps, sum| {
-        dispatch(
-            #[inline(always)]
-            || sum_row(g, x, dy, row_taps, &runs, sum),
-        );
-    });
+/// Adds to `sum` the gradient that one image gives the weight.
+pub(super) fn sum_image(g: &ConvGeometry, gathering: &Gathering, x: &[f32], dy: &[f32], sum: &mut [f32]) {
+    let mut strips = Vec::new();
+    for kh in 0..g.kernel {
+        for kw in 0..g.kernel {
+            strips.clear();
+            for (row_out, row_taps) in gathering.row_taps.iter().enumerate() {
+                let Some((_, row)) = row_taps.iter().find(|(tap, _)| *tap == kh) else { continue };
+                for run in &gathering.runs {
+                    let Some((_, at)) = run.taps.iter().find(|(tap, _)| *tap == kw) else { continue };
+                    strips.push(SumStrip {
+                        x_at: (row * g.w + at) * g.c_in,
+                        dy_at: (row_out * g.w_out() + run.first) * g.c_out,
+                        count: run.count,
+                        x_step: run.reading_step * g.c_in,
+                        dy_step: run.step * g.c_out,
+                    });
+                }
+            }
+            let taps = g.c_in / g.groups * g.c_out;
+            let sum = &mut sum[(kh * g.kernel + kw) * taps..][..taps];
+            vectorize(SumTap { g, strips: &strips, x, dy, sum });
+        }
+    }
 }
 
-#[inline(always)]
-fn sum_row(
-    g: &ConvGeometry,
-    x: &[f32],
-    dy: &[f32],
-    row_taps: &[(usize, usize)],
-    runs: &[Run],
-    sum: &mut [f32],
-) {
-    let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-    for run in runs {
-        for (kh, row) in row_taps {
-            for (kw, at) in &run.taps {
-                for group in 0..g.groups {
-                    let outer = Outer {
-                        x: &x[(row * g.w + at) * g.c_in + group * inputs..],
-                        dy: &dy[run.first * g.c_out + group * outputs..],
-                        run,
-                        c_in: g.c_in,
-                        c_out: g.c_out,
-                    };
-                    let sum = &mut sum[(kh * g.kernel + kw) * inputs * g.c_out + group * outputs..];
-                    sum_group(&outer, sum, inputs, outputs);
+/// Neighbouring outputs, and what one tap reads for them.
+struct SumStrip {
+    x_at: usize,
+    dy_at: usize,
+    count: usize,
+    x_step: usize,
+    dy_step: usize,
+}
+
+/// All outer products of one tap: `sum (c_in / groups, c_out)`.
+struct SumTap<'a> {
+    g: &'a ConvGeometry,
+    strips: &'a [SumStrip],
+    x: &'a [f32],
+    dy: &'a [f32],
+    sum: &'a mut [f32],
+}
+
+impl WithSimd for SumTap<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (inputs, outputs) = (self.g.c_in / self.g.groups, self.g.c_out / self.g.groups);
+        // Everything that is read below lies before these.
+        for strip in self.strips {
+            let last = strip.count - 1;
+            assert!(strip.x_at + last * strip.x_step + self.g.c_in <= self.x.len());
+            assert!(strip.dy_at + last * strip.dy_step + self.g.c_out <= self.dy.len());
+        }
+        assert_eq!(self.sum.len(), inputs * self.g.c_out);
+        for group in 0..self.g.groups {
+            let mut o = 0;
+            while o < outputs {
+                let lanes = S::F32_LANES.min(outputs - o);
+                let (mut i, place) = (0, group * outputs + o);
+                while i + 8 <= inputs {
+                    self.block::<S, 8>(simd, group * inputs + i, i, place, lanes);
+                    i += 8;
+                }
+                while i + 4 <= inputs {
+                    self.block::<S, 4>(simd, group * inputs + i, i, place, lanes);
+                    i += 4;
+                }
+                while i < inputs {
+                    self.block::<S, 1>(simd, group * inputs + i, i, place, lanes);
+                    i += 1;
+                }
+                o += lanes;
+            }
+        }
+    }
+}
+
+impl SumTap<'_> {
+    /// `I` inputs from channel `input` on against `lanes` outputs from channel `output` on.
+    #[inline(always)]
+    fn block<S: Simd, const I: usize>(
+        &mut self,
+        simd: S,
+        input: usize,
+        row: usize,
+        output: usize,
+        lanes: usize,
+    ) {
+        let mut sums = [simd.splat_f32s(0.0); I];
+        let whole = lanes == S::F32_LANES;
+        for strip in self.strips {
+            for j in 0..strip.count {
+                let dy_at = strip.dy_at + j * strip.dy_step + output;
+                let dy = if whole {
+                    // SAFETY: `with_simd` asserted that the strip's last pixel lies within `dy`, and the outputs do
+                    // not exceed its channels.
+                    unsafe { load::<S>(self.dy, dy_at) }
+                } else {
+                    simd.partial_load_f32s(&self.dy[dy_at..dy_at + lanes])
+                };
+                let x_at = strip.x_at + j * strip.x_step + input;
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: as for `dy`: inputs do not exceed the channels of the strip's last pixel.
+                    let x = simd.splat_f32s(unsafe { *self.x.get_unchecked(x_at + i) });
+                    *sum = simd.mul_add_f32s(x, dy, *sum);
                 }
             }
         }
-    }
-}
-
-/// Sums of outer products of one group's pixels along a run.
-struct Outer<'a> {
-    x: &'a [f32],
-    dy: &'a [f32],
-    run: &'a Run,
-    c_in: usize,
-    c_out: usize,
-}
-
-#[inline(always)]
-fn sum_group(outer: &Outer<'_>, sum: &mut [f32], inputs: usize, outputs: usize) {
-    let mut i = 0;
-    while i + 4 <= inputs {
-        sum_rows::<4>(outer, sum, i, outputs);
-        i += 4;
-    }
-    while i < inputs {
-        sum_rows::<1>(outer, sum, i, outputs);
-        i += 1;
-    }
-}
-
-#[inline(always)]
-fn sum_rows<const I: usize>(outer: &Outer<'_>, sum: &mut [f32], i: usize, outputs: usize) {
-    let mut o = 0;
-    while o + 16 <= outputs {
-        sum_block::<I, 16>(outer, sum, i, o);
-        o += 16;
-    }
-    while o + 4 <= outputs {
-        sum_block::<I, 4>(outer, sum, i, o);
-        o += 4;
-    }
-    while o < outputs {
-        sum_block::<I, 1>(outer, sum, i, o);
-        o += 1;
-    }
-}
-
-#[inline(always)]
-fn sum_block<const I: usize, const B: usize>(outer: &Outer<'_>, sum: &mut [f32], i: usize, o: usize) {
-    let mut totals = [[0.0f32; B]; I];
-    for j in 0..outer.run.count {
-        let x = &outer.x[j * outer.run.reading_step * outer.c_in + i..][..I];
-        let dy = &outer.dy[j * outer.run.step * outer.c_out + o..][..B];
-        for (total, x) in totals.iter_mut().zip(x) {
-            for b in 0..B {
-                total[b] = x.mul_add(dy[b], total[b]);
-            }
-        }
-    }
-    for (row, total) in totals.iter().enumerate() {
-        let sum = &mut sum[(i + row) * outer.c_out + o..][..B];
-        for b in 0..B {
-            sum[b] += total[b];
+        for (i, total) in sums.iter().enumerate() {
+            let sum = &mut self.sum[(row + i) * self.g.c_out + output..][..lanes];
+            let before = simd.partial_load_f32s(sum);
+            simd.partial_store_f32s(sum, simd.add_f32s(before, *total));
         }
     }
 }

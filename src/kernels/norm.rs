@@ -11,7 +11,7 @@
 
 use super::activation::{Activate, Activation, Identity, Swish};
 use super::simd::dispatch;
-use super::threads::{for_chunks, map_parts};
+use super::threads::{for_chunks, map_chunks, map_parts};
 use super::tile::{fold, repeated, stretch};
 
 /// Values summed in single precision before a sum goes on in double.
@@ -76,6 +76,12 @@ impl Statistics {
         (Self { sharing: Sharing::Batch, ..Self::frozen(&moments, epsilon) }, moments)
     }
 
+    /// Per channel over batches of images that were looked at in parts, in order; with them, the moments themselves.
+    pub(super) fn of_parts(parts: &[PartMoments], epsilon: f32) -> (Self, Moments) {
+        let moments = PartMoments::combined(parts);
+        (Self { sharing: Sharing::Batch, ..Self::frozen(&moments, epsilon) }, moments)
+    }
+
     /// From running moments.
     pub fn frozen(moments: &Moments, epsilon: f32) -> Self {
         let rstd = moments.var.iter().map(|var| (1.0 / (f64::from(*var) + f64::from(epsilon)).sqrt()) as f32);
@@ -88,6 +94,50 @@ impl Statistics {
             Sharing::Batch | Sharing::Frozen => 0,
         };
         (&self.mean[at..at + c], &self.rstd[at..at + c])
+    }
+}
+
+/// Moments of a part of a batch, per channel.
+#[derive(Debug, Clone)]
+pub(super) struct PartMoments {
+    /// Values a channel.
+    count: f64,
+    mean: Vec<f64>,
+    /// Summed squares of what is left without the mean.
+    squares: Vec<f64>,
+}
+
+impl PartMoments {
+    /// Of `x (pixels, c)`, in two passes.
+    pub(super) fn of(x: &[f32], c: usize) -> Self {
+        let count = (x.len() / c) as f64;
+        let mean: Vec<f64> = channel_sums(x, c).iter().map(|sum| sum / count).collect();
+        let rounded: Vec<f32> = mean.iter().map(|mean| *mean as f32).collect();
+        let squares = channel_square_sums(x, c, &rounded);
+        // The squares were taken around the rounded mean; the difference is known.
+        let squares = squares
+            .iter()
+            .zip(&mean)
+            .zip(&rounded)
+            .map(|((squares, mean), rounded)| squares - count * (mean - f64::from(*rounded)).powi(2));
+        Self { count, squares: squares.collect(), mean }
+    }
+
+    /// Of all parts, added in order (Chan, Golub and LeVeque 1983).
+    fn combined(parts: &[Self]) -> Moments {
+        let c = parts.first().map_or(0, |part| part.mean.len());
+        let (mut count, mut mean, mut squares) = (0.0, vec![0.0; c], vec![0.0; c]);
+        for part in parts {
+            let total = count + part.count;
+            for i in 0..c {
+                let distance = part.mean[i] - mean[i];
+                mean[i] += distance * part.count / total;
+                squares[i] += part.squares[i] + distance * distance * count * part.count / total;
+            }
+            count = total;
+        }
+        let var = squares.iter().map(|squares| (squares.max(0.0) / count) as f32).collect();
+        Moments { mean: mean.iter().map(|mean| *mean as f32).collect(), var }
     }
 }
 
@@ -180,10 +230,14 @@ pub struct AffineGradients {
     pub proxy_scale: Vec<f32>,
 }
 
-/// One image's constants for a stretch of pixels: `z = x · a + b`, `y = (φ(z) − m) · s`.
+/// One image's constants for a stretch of pixels: `z = x · a + b`.
 struct Channels {
     a: Vec<f32>,
     b: Vec<f32>,
+}
+
+/// Proxy norm for a stretch of pixels, the same for all images: `y = (φ(z) − m) · s`.
+struct Proxy {
     m: Vec<f32>,
     s: Vec<f32>,
 }
@@ -197,23 +251,30 @@ impl NormPass<'_> {
         let c = self.c();
         let a: Vec<f32> = self.gamma.iter().zip(rstd).map(|(gamma, rstd)| gamma * rstd).collect();
         let b: Vec<f32> = (0..c).map(|i| self.beta.map_or(0.0, |beta| beta[i]) - mean[i] * a[i]).collect();
-        let or = |vector: Option<&[f32]>, value| vector.map_or_else(|| vec![value; stretch(c)], repeated);
-        let (m, s) = (or(self.proxy_mean, 0.0), or(self.proxy_scale, 1.0));
-        Channels { a: repeated(&a), b: repeated(&b), m, s }
+        Channels { a: repeated(&a), b: repeated(&b) }
+    }
+
+    fn proxy(&self) -> Option<Proxy> {
+        let or =
+            |vector: Option<&[f32]>, value| vector.map_or_else(|| vec![value; stretch(self.c())], repeated);
+        let proxied = self.proxy_mean.is_some() || self.proxy_scale.is_some();
+        proxied.then(|| Proxy { m: or(self.proxy_mean, 0.0), s: or(self.proxy_scale, 1.0) })
     }
 
     /// `y` of `x`, both `(n, pixels, c)`.
     pub fn forward(&self, x: &[f32], statistics: &Statistics, y: &mut [f32]) {
-        let c = self.c();
+        let (c, proxy) = (self.c(), self.proxy());
         for_chunks(y, self.pixels * c, |image, y| {
             let x = &x[image * self.pixels * c..][..self.pixels * c];
             let (mean, rstd) = statistics.of_image(image, c);
             let channels = self.channels(mean, rstd);
             dispatch(
                 #[inline(always)]
-                || match self.activation {
-                    Activation::Identity => apply::<Identity>(x, &channels, y),
-                    Activation::Swish => apply::<Swish>(x, &channels, y),
+                || match (self.activation, &proxy) {
+                    (Activation::Identity, None) => apply::<Identity>(x, &channels, y),
+                    (Activation::Swish, None) => apply::<Swish>(x, &channels, y),
+                    (Activation::Identity, Some(proxy)) => apply_proxied::<Identity>(x, &channels, proxy, y),
+                    (Activation::Swish, Some(proxy)) => apply_proxied::<Swish>(x, &channels, proxy, y),
                 },
             );
         });
@@ -229,22 +290,74 @@ impl NormPass<'_> {
         dx: &mut [f32],
     ) -> AffineGradients {
         let (c, len) = (self.c(), self.pixels * self.c());
-        let n = x.len() / len;
-        let sums = self.backward_to_affine(x, statistics, dy);
-        let means = self.gradient_means(statistics, &sums, n);
+        let sums = self.affine_gradient(x, statistics, dy);
+        let means = self.gradient_means(statistics, &sums);
         let dz = &*dy;
         for_chunks(dx, len, |image, dx| {
             let (mean, rstd) = statistics.of_image(image, c);
-            let of_image = if means.len() > 1 { &means[image] } else { &means[0] };
-            let rule = InputRule::new(mean, rstd, self.gamma, of_image);
+            let rule = InputRule::new(mean, rstd, self.gamma, means.of_image(image));
             let (x, dz) = (&x[image * len..][..len], &dz[image * len..][..len]);
             dispatch(
                 #[inline(always)]
                 || add_input_gradient(x, dz, &rule, dx),
             );
         });
+        self.vector_gradients(&sums)
+    }
+
+    /// Turns `dy` into the gradient of `z`, image by image; each image's sums.
+    pub(super) fn affine_gradient(&self, x: &[f32], statistics: &Statistics, dy: &mut [f32]) -> Vec<Sums> {
+        let (c, len, proxy) = (self.c(), self.pixels * self.c(), self.proxy());
+        map_chunks(dy, len, |image, dy| {
+            let (mean, rstd) = statistics.of_image(image, c);
+            let channels = self.channels(mean, rstd);
+            let x = &x[image * len..][..len];
+            let mut sums = Sums::new(c);
+            dispatch(
+                #[inline(always)]
+                || match (self.activation, &proxy) {
+                    (Activation::Identity, None) => {
+                        affine_gradient::<Identity>(x, &channels, (mean, rstd), dy, &mut sums);
+                    }
+                    (Activation::Swish, None) => {
+                        affine_gradient::<Swish>(x, &channels, (mean, rstd), dy, &mut sums);
+                    }
+                    (Activation::Identity, Some(proxy)) => {
+                        proxied_gradient::<Identity>(x, &channels, proxy, (mean, rstd), dy, &mut sums);
+                    }
+                    (Activation::Swish, Some(proxy)) => {
+                        proxied_gradient::<Swish>(x, &channels, proxy, (mean, rstd), dy, &mut sums);
+                    }
+                },
+            );
+            sums
+        })
+    }
+
+    /// Turns the gradient of `z` into that of `x`, in its place.
+    pub(super) fn input_gradient(
+        &self,
+        x: &[f32],
+        statistics: &Statistics,
+        means: &GradientMeans,
+        dz: &mut [f32],
+    ) {
+        let (c, len) = (self.c(), self.pixels * self.c());
+        for_chunks(dz, len, |image, dz| {
+            let (mean, rstd) = statistics.of_image(image, c);
+            let rule = InputRule::new(mean, rstd, self.gamma, means.of_image(image));
+            let x = &x[image * len..][..len];
+            dispatch(
+                #[inline(always)]
+                || input_gradient_in_place(x, &rule, dz),
+            );
+        });
+    }
+
+    /// The gradients of the vectors, of all images' sums in order.
+    pub(super) fn vector_gradients(&self, sums: &[Sums]) -> AffineGradients {
         let vector = |pick: fn(&Sums) -> &[f64]| -> Vec<f32> {
-            let sum = total(sums.iter().map(|sums| pick(sums).to_vec()).collect(), c);
+            let sum = total(sums.iter().map(|sums| pick(sums).to_vec()).collect(), self.c());
             sum.iter().map(|value| *value as f32).collect()
         };
         AffineGradients {
@@ -255,42 +368,27 @@ impl NormPass<'_> {
         }
     }
 
-    /// Turns `dy` into `dz`, image by image, and sums on the way.
-    fn backward_to_affine(&self, x: &[f32], statistics: &Statistics, dy: &mut [f32]) -> Vec<Sums> {
-        use rayon::prelude::*;
-        let (c, len) = (self.c(), self.pixels * self.c());
-        let images = dy.par_chunks_mut(len).enumerate().map(|(image, dy)| {
-            let (mean, rstd) = statistics.of_image(image, c);
-            let channels = self.channels(mean, rstd);
-            let x = &x[image * len..][..len];
-            let mut sums = Sums::new(c);
-            dispatch(
-                #[inline(always)]
-                || match self.activation {
-                    Activation::Identity => {
-                        affine_gradient::<Identity>(x, &channels, mean, rstd, dy, &mut sums)
-                    }
-                    Activation::Swish => affine_gradient::<Swish>(x, &channels, mean, rstd, dy, &mut sums),
-                },
-            );
-            sums
-        });
-        images.collect()
+    /// The means that a gradient of `x` needs where a batch of `images` shares statistics, of their summed sums.
+    pub(super) fn batch_gradient_means(&self, sums: &Sums, images: usize) -> GradientMeans {
+        let count = (images * self.pixels) as f64;
+        let mean = |sum: &[f64]| {
+            sum.iter().zip(self.gamma).map(|(sum, gamma)| (sum * f64::from(*gamma) / count) as f32).collect()
+        };
+        GradientMeans(vec![(mean(&sums.dz), mean(&sums.dz_xhat))])
     }
 
-    /// For every image (or once for all) the means of `γ dz` and of `γ dz x̂` over the values that share
-    /// statistics, per channel.
-    fn gradient_means(&self, statistics: &Statistics, sums: &[Sums], n: usize) -> Vec<(Vec<f32>, Vec<f32>)> {
+    /// The means that a gradient of `x` needs, of the sums of all images that share statistics.
+    pub(super) fn gradient_means(&self, statistics: &Statistics, sums: &[Sums]) -> GradientMeans {
         let c = self.c();
         let weighted = |sum: &[f64]| -> Vec<f64> {
             sum.iter().zip(self.gamma).map(|(sum, gamma)| sum * f64::from(*gamma)).collect()
         };
-        match statistics.sharing {
+        GradientMeans(match statistics.sharing {
             Sharing::Frozen => vec![(vec![0.0; c], vec![0.0; c])],
             Sharing::Batch => {
                 let mean = |pick: fn(&Sums) -> &[f64]| {
                     let sum = total(sums.iter().map(|sums| weighted(pick(sums))).collect(), c);
-                    spread(&sum, 1, |sum| sum / (n * self.pixels) as f64)
+                    spread(&sum, 1, |sum| sum / (sums.len() * self.pixels) as f64)
                 };
                 vec![(mean(|sums| &sums.dz), mean(|sums| &sums.dz_xhat))]
             }
@@ -300,7 +398,18 @@ impl NormPass<'_> {
                 let mean = |sum: &[f64]| spread(&weighted(sum), size, |sum| sum / count);
                 sums.iter().map(|sums| (mean(&sums.dz), mean(&sums.dz_xhat))).collect()
             }
-        }
+        })
+    }
+}
+
+/// For every image, or once for all, the means of `γ dz` and of `γ dz x̂` over the values that share statistics, per
+/// channel.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GradientMeans(Vec<(Vec<f32>, Vec<f32>)>);
+
+impl GradientMeans {
+    fn of_image(&self, image: usize) -> &(Vec<f32>, Vec<f32>) {
+        if self.0.len() > 1 { &self.0[image] } else { &self.0[0] }
     }
 }
 
@@ -308,8 +417,22 @@ impl NormPass<'_> {
 fn apply<A: Activate>(x: &[f32], channels: &Channels, y: &mut [f32]) {
     let stretch = channels.a.len();
     for (x, y) in x.chunks(stretch).zip(y.chunks_mut(stretch)) {
+        // Slices of one length: a loop that might panic in its middle leaves a part of it unvectorised.
         let len = x.len();
-        let (a, b, m, s) = (&channels.a[..len], &channels.b[..len], &channels.m[..len], &channels.s[..len]);
+        let (a, b, y) = (&channels.a[..len], &channels.b[..len], &mut y[..len]);
+        for i in 0..len {
+            y[i] = A::value(x[i].mul_add(a[i], b[i]));
+        }
+    }
+}
+
+#[inline(always)]
+fn apply_proxied<A: Activate>(x: &[f32], channels: &Channels, proxy: &Proxy, y: &mut [f32]) {
+    let stretch = channels.a.len();
+    for (x, y) in x.chunks(stretch).zip(y.chunks_mut(stretch)) {
+        let len = x.len();
+        let (a, b, y) = (&channels.a[..len], &channels.b[..len], &mut y[..len]);
+        let (m, s) = (&proxy.m[..len], &proxy.s[..len]);
         for i in 0..len {
             y[i] = (A::value(x[i].mul_add(a[i], b[i])) - m[i]) * s[i];
         }
@@ -317,7 +440,8 @@ fn apply<A: Activate>(x: &[f32], channels: &Channels, y: &mut [f32]) {
 }
 
 /// One image's sums over pixels, `(c)` each.
-struct Sums {
+#[derive(Debug, Clone)]
+pub(super) struct Sums {
     /// `Σ dz`.
     dz: Vec<f64>,
     /// `Σ dz x̂`.
@@ -329,6 +453,25 @@ struct Sums {
 }
 
 impl Sums {
+    /// Those of several images, in order.
+    pub(super) fn total(sums: Vec<Self>) -> Self {
+        let mut sums = sums.into_iter();
+        let mut total = sums.next().unwrap_or_else(|| Self::new(0));
+        sums.for_each(|other| total.add(&other));
+        total
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, value) in [
+            (&mut self.dz, &other.dz),
+            (&mut self.dz_xhat, &other.dz_xhat),
+            (&mut self.m, &other.m),
+            (&mut self.s, &other.s),
+        ] {
+            sum.iter_mut().zip(value).for_each(|(sum, value)| *sum += value);
+        }
+    }
+
     fn new(c: usize) -> Self {
         Self { dz: vec![0.0; c], dz_xhat: vec![0.0; c], m: vec![0.0; c], s: vec![0.0; c] }
     }
@@ -338,8 +481,40 @@ impl Sums {
 fn affine_gradient<A: Activate>(
     x: &[f32],
     channels: &Channels,
-    mean: &[f32],
-    rstd: &[f32],
+    (mean, rstd): (&[f32], &[f32]),
+    dy: &mut [f32],
+    sums: &mut Sums,
+) {
+    let stretch = channels.a.len();
+    let (mean, rstd) = (repeated(mean), repeated(rstd));
+    let mut block = [(); 2].map(|()| vec![0.0f32; stretch]);
+    for (x, dy) in x.chunks(SUM_BLOCK * stretch).zip(dy.chunks_mut(SUM_BLOCK * stretch)) {
+        block.iter_mut().for_each(|sum| sum.fill(0.0));
+        let [dz_sum, xhat_sum] = &mut block;
+        for (x, dy) in x.chunks(stretch).zip(dy.chunks_mut(stretch)) {
+            let len = x.len();
+            let (a, b, dy) = (&channels.a[..len], &channels.b[..len], &mut dy[..len]);
+            let (mean, rstd) = (&mean[..len], &rstd[..len]);
+            let (dz_sum, xhat_sum) = (&mut dz_sum[..len], &mut xhat_sum[..len]);
+            for i in 0..len {
+                let (_, slope) = A::with_slope(x[i].mul_add(a[i], b[i]));
+                let dz = dy[i] * slope;
+                dz_sum[i] += dz;
+                xhat_sum[i] = dz.mul_add((x[i] - mean[i]) * rstd[i], xhat_sum[i]);
+                dy[i] = dz;
+            }
+        }
+        let totals = [&mut sums.dz, &mut sums.dz_xhat];
+        totals.into_iter().zip(&block).for_each(|(total, sum)| fold(total, sum));
+    }
+}
+
+#[inline(always)]
+fn proxied_gradient<A: Activate>(
+    x: &[f32],
+    channels: &Channels,
+    proxy: &Proxy,
+    (mean, rstd): (&[f32], &[f32]),
     dy: &mut [f32],
     sums: &mut Sums,
 ) {
@@ -351,8 +526,8 @@ fn affine_gradient<A: Activate>(
         let [dz_sum, xhat_sum, m_sum, s_sum] = &mut block;
         for (x, dy) in x.chunks(stretch).zip(dy.chunks_mut(stretch)) {
             let len = x.len();
-            let (a, b, m, s) =
-                (&channels.a[..len], &channels.b[..len], &channels.m[..len], &channels.s[..len]);
+            let (a, b, dy) = (&channels.a[..len], &channels.b[..len], &mut dy[..len]);
+            let (m, s) = (&proxy.m[..len], &proxy.s[..len]);
             let (mean, rstd) = (&mean[..len], &rstd[..len]);
             let (dz_sum, xhat_sum) = (&mut dz_sum[..len], &mut xhat_sum[..len]);
             let (m_sum, s_sum) = (&mut m_sum[..len], &mut s_sum[..len]);
@@ -406,6 +581,19 @@ fn add_input_gradient(x: &[f32], dz: &[f32], rule: &InputRule, dx: &mut [f32]) {
         let (dz, dx) = (&dz[..len], &mut dx[..len]);
         for i in 0..len {
             dx[i] += p[i].mul_add(dz[i], r[i].mul_add(x[i] - mean[i], q[i]));
+        }
+    }
+}
+
+#[inline(always)]
+fn input_gradient_in_place(x: &[f32], rule: &InputRule, dz: &mut [f32]) {
+    let stretch = rule.mean.len();
+    for (x, dz) in x.chunks(stretch).zip(dz.chunks_mut(stretch)) {
+        let len = x.len();
+        let (mean, p, q, r) = (&rule.mean[..len], &rule.p[..len], &rule.q[..len], &rule.r[..len]);
+        let dz = &mut dz[..len];
+        for i in 0..len {
+            dz[i] = p[i].mul_add(dz[i], r[i].mul_add(x[i] - mean[i], q[i]));
         }
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! `decay` is L2: `g + decay · p` takes the gradient's place.
 
+use rayon::prelude::*;
+
 use super::simd::dispatch;
+
+/// Numbers that a thread updates before it looks for more.
+const TOGETHER: usize = 16 << 10;
 
 /// RMSProp as TensorFlow defines it: epsilon inside the root, the rate inside the momentum.
 ///
@@ -21,26 +26,16 @@ pub struct RmsProp {
 
 impl RmsProp {
     /// One step; `mean_square` starts at 1 (TensorFlow 1), `moment` at 0.
-    pub fn step(
-        self,
-        p: &mut [f32],
-        gradient: &[f32],
-        [mean_square, moment]: [&mut [f32]; 2],
-        lr: f32,
-        decay: f32,
-    ) {
-        dispatch(
-            #[inline(always)]
-            || {
-                let values = p.iter_mut().zip(gradient).zip(mean_square.iter_mut().zip(moment.iter_mut()));
-                for ((p, g), (ms, mom)) in values {
-                    let g = decay.mul_add(*p, *g);
-                    *ms = (1.0 - self.rho).mul_add(g * g - *ms, *ms);
-                    *mom = self.momentum.mul_add(*mom, lr * g / (*ms + self.epsilon).sqrt());
-                    *p -= *mom;
-                }
-            },
-        );
+    pub fn step(self, p: &mut [f32], gradient: &[f32], state: [&mut [f32]; 2], lr: f32, decay: f32) {
+        in_parts(p, gradient, state, |p, gradient, mean_square, moment| {
+            let values = p.iter_mut().zip(gradient).zip(mean_square.iter_mut().zip(moment));
+            for ((p, g), (ms, mom)) in values {
+                let g = decay.mul_add(*p, *g);
+                *ms = (1.0 - self.rho).mul_add(g * g - *ms, *ms);
+                *mom = self.momentum.mul_add(*mom, lr * g / (*ms + self.epsilon).sqrt());
+                *p -= *mom;
+            }
+        });
     }
 }
 
@@ -52,17 +47,14 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// One step; `velocity` starts at 0.
-    pub fn step(self, p: &mut [f32], gradient: &[f32], velocity: &mut [f32], lr: f32, decay: f32) {
-        dispatch(
-            #[inline(always)]
-            || {
-                for ((p, g), v) in p.iter_mut().zip(gradient).zip(velocity.iter_mut()) {
-                    *v = self.momentum.mul_add(*v, decay.mul_add(*p, *g));
-                    *p = (-lr).mul_add(*v, *p);
-                }
-            },
-        );
+    /// One step; `state` starts at 0, and the first of it is the velocity.
+    pub fn step(self, p: &mut [f32], gradient: &[f32], state: [&mut [f32]; 2], lr: f32, decay: f32) {
+        in_parts(p, gradient, state, |p, gradient, velocity, _| {
+            for ((p, g), v) in p.iter_mut().zip(gradient).zip(velocity) {
+                *v = self.momentum.mul_add(*v, decay.mul_add(*p, *g));
+                *p = (-lr).mul_add(*v, *p);
+            }
+        });
     }
 }
 
@@ -79,42 +71,52 @@ pub struct Adam {
 
 impl Adam {
     /// Step number `t`, counted from 1; both moments start at 0.
-    pub fn step(
-        self,
-        p: &mut [f32],
-        gradient: &[f32],
-        [mean, mean_square]: [&mut [f32]; 2],
-        t: u64,
-        lr: f32,
-        decay: f32,
-    ) {
+    pub fn step(self, p: &mut [f32], gradient: &[f32], state: [&mut [f32]; 2], t: u64, lr: f32, decay: f32) {
         let correction = |beta: f32| (1.0 - f64::from(beta).powf(t as f64)) as f32;
         let (mean_correction, square_correction) = (correction(self.beta1), correction(self.beta2));
-        dispatch(
-            #[inline(always)]
-            || {
-                let values = p.iter_mut().zip(gradient).zip(mean.iter_mut().zip(mean_square.iter_mut()));
-                for ((p, g), (m, ms)) in values {
-                    let g = decay.mul_add(*p, *g);
-                    *m = (1.0 - self.beta1).mul_add(g - *m, *m);
-                    *ms = (1.0 - self.beta2).mul_add(g * g - *ms, *ms);
-                    *p -= lr * (*m / mean_correction) / ((*ms / square_correction).sqrt() + self.epsilon);
-                }
-            },
-        );
+        in_parts(p, gradient, state, |p, gradient, mean, mean_square| {
+            let values = p.iter_mut().zip(gradient).zip(mean.iter_mut().zip(mean_square));
+            for ((p, g), (m, ms)) in values {
+                let g = decay.mul_add(*p, *g);
+                *m = (1.0 - self.beta1).mul_add(g - *m, *m);
+                *ms = (1.0 - self.beta2).mul_add(g * g - *ms, *ms);
+                *p -= lr * (*m / mean_correction) / ((*ms / square_correction).sqrt() + self.epsilon);
+            }
+        });
     }
+}
+
+/// Calls `update(p, gradient, first state, second state)` for parts of them, on all threads where there is much.
+#[inline(always)]
+fn in_parts(
+    p: &mut [f32],
+    gradient: &[f32],
+    [first, second]: [&mut [f32]; 2],
+    update: impl Fn(&mut [f32], &[f32], &mut [f32], &mut [f32]) + Sync,
+) {
+    p.par_chunks_mut(TOGETHER)
+        .zip(gradient.par_chunks(TOGETHER))
+        .zip(first.par_chunks_mut(TOGETHER).zip(second.par_chunks_mut(TOGETHER)))
+        .for_each(|((p, gradient), (first, second))| {
+            dispatch(
+                #[inline(always)]
+                || update(p, gradient, first, second),
+            );
+        });
 }
 
 /// Exponential average: `average ← decay · average + (1 − decay) · p`.
 pub fn blend(average: &mut [f32], p: &[f32], decay: f32) {
-    dispatch(
-        #[inline(always)]
-        || {
-            for (average, p) in average.iter_mut().zip(p) {
-                *average = (1.0 - decay).mul_add(*p - *average, *average);
-            }
-        },
-    );
+    average.par_chunks_mut(TOGETHER).zip(p.par_chunks(TOGETHER)).for_each(|(average, p)| {
+        dispatch(
+            #[inline(always)]
+            || {
+                for (average, p) in average.iter_mut().zip(p) {
+                    *average = (1.0 - decay).mul_add(*p - *average, *average);
+                }
+            },
+        );
+    });
 }
 
 #[cfg(test)]
@@ -166,7 +168,7 @@ mod tests {
     fn sgd_is_pytorchs() {
         compare(
             [0.0, 0.0],
-            |p, g, [v, _], _, lr| Sgd { momentum: 0.9 }.step(p, g, v, lr, 0.01),
+            |p, g, state, _, lr| Sgd { momentum: 0.9 }.step(p, g, state, lr, 0.01),
             |p, [v, _], g, _, lr| {
                 *v = 0.9 * *v + g + 0.01 * *p;
                 *p -= lr * *v;

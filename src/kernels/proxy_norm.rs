@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use super::activation::{Activate, Activation, Identity, Swish};
 use super::simd::dispatch;
+use super::threads::map_parts;
 
 /// Number of quantiles. Midpoints underestimate the variance (about 1 % at 200), so it is part of the
 /// definition.
@@ -59,15 +60,33 @@ fn normal_quantile(p: f64) -> f64 {
     z
 }
 
+/// Channels that are worked on together: their sums stay in registers.
+const BLOCK: usize = 64;
+
+impl<'a> ProxyVectors<'a> {
+    fn block(self, block: usize) -> Self {
+        let of = |vector: &'a [f32]| &vector[block * BLOCK..vector.len().min((block + 1) * BLOCK)];
+        Self { gamma: of(self.gamma), beta: of(self.beta), shift: of(self.shift), scale: of(self.scale) }
+    }
+
+    fn blocks(self) -> usize {
+        self.gamma.len().div_ceil(BLOCK)
+    }
+}
+
 /// `(m, 1 / √(v + ε))`, `(c)` each.
 pub fn proxy_moments(proxy: ProxyVectors<'_>, activation: Activation, epsilon: f32) -> (Vec<f32>, Vec<f32>) {
-    dispatch(
-        #[inline(always)]
-        || match activation {
-            Activation::Identity => moments::<Identity>(proxy, epsilon),
-            Activation::Swish => moments::<Swish>(proxy, epsilon),
-        },
-    )
+    let blocks = map_parts(proxy.blocks(), |block| {
+        dispatch(
+            #[inline(always)]
+            || match activation {
+                Activation::Identity => moments::<Identity>(proxy.block(block), epsilon),
+                Activation::Swish => moments::<Swish>(proxy.block(block), epsilon),
+            },
+        )
+    });
+    let (mean, rstd): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+    (mean.concat(), rstd.concat())
 }
 
 #[inline(always)]
@@ -97,37 +116,46 @@ fn z(proxy: ProxyVectors<'_>, i: usize, q: f32) -> f32 {
     proxy.gamma[i].mul_add(q.mul_add(1.0 + proxy.scale[i], proxy.shift[i]), proxy.beta[i])
 }
 
-/// The gradients that `d_mean` and `d_rstd` give the parameters.
+/// The gradients that `d_mean` and `d_rstd` give the parameters, given the moments.
 pub fn proxy_moments_backward(
     proxy: ProxyVectors<'_>,
     activation: Activation,
-    epsilon: f32,
-    d_mean: &[f32],
-    d_rstd: &[f32],
+    (mean, rstd): (&[f32], &[f32]),
+    (d_mean, d_rstd): (&[f32], &[f32]),
 ) -> ProxyGradients {
-    dispatch(
-        #[inline(always)]
-        || match activation {
-            Activation::Identity => backward::<Identity>(proxy, epsilon, d_mean, d_rstd),
-            Activation::Swish => backward::<Swish>(proxy, epsilon, d_mean, d_rstd),
-        },
-    )
+    let blocks = map_parts(proxy.blocks(), |block| {
+        let of = |vector: &'_ [f32]| vector[block * BLOCK..vector.len().min((block + 1) * BLOCK)].to_vec();
+        let [mean, rstd, d_mean, d_rstd] = [mean, rstd, d_mean, d_rstd].map(of);
+        let proxy = proxy.block(block);
+        dispatch(
+            #[inline(always)]
+            || match activation {
+                Activation::Identity => backward::<Identity>(proxy, (&mean, &rstd), (&d_mean, &d_rstd)),
+                Activation::Swish => backward::<Swish>(proxy, (&mean, &rstd), (&d_mean, &d_rstd)),
+            },
+        )
+    });
+    let all = |pick: fn(&ProxyGradients) -> &[f32]| blocks.iter().flat_map(pick).copied().collect();
+    ProxyGradients {
+        gamma: all(|d| &d.gamma),
+        beta: all(|d| &d.beta),
+        shift: all(|d| &d.shift),
+        scale: all(|d| &d.scale),
+    }
 }
 
 #[inline(always)]
 fn backward<A: Activate>(
     proxy: ProxyVectors<'_>,
-    epsilon: f32,
-    d_mean: &[f32],
-    d_rstd: &[f32],
+    (mean, rstd): (&[f32], &[f32]),
+    (d_mean, d_rstd): (&[f32], &[f32]),
 ) -> ProxyGradients {
     let c = proxy.gamma.len();
-    let (mean, rstd) = moments::<A>(proxy, epsilon);
     let per_quantile = 1.0 / QUANTILES as f32;
     let zeros = || vec![0.0f32; c];
     let mut d = ProxyGradients { gamma: zeros(), beta: zeros(), shift: zeros(), scale: zeros() };
     // d(v + ε)^−½ / dv = −½ rstd³
-    let d_var: Vec<f32> = d_rstd.iter().zip(&rstd).map(|(d, rstd)| -0.5 * d * rstd * rstd * rstd).collect();
+    let d_var: Vec<f32> = d_rstd.iter().zip(rstd).map(|(d, rstd)| -0.5 * d * rstd * rstd * rstd).collect();
     for q in NORMAL_QUANTILES.iter() {
         for i in 0..c {
             let (value, slope) = A::with_slope(z(proxy, i, *q));
@@ -206,7 +234,8 @@ mod tests {
         let double = vectors.clone().map(|v| v.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>());
         let [gamma, beta, shift, scale] = &vectors;
         let proxy = ProxyVectors { gamma, beta, shift, scale };
-        let got = proxy_moments_backward(proxy, Activation::Swish, EPSILON, &d_mean, &d_rstd);
+        let (mean, rstd) = proxy_moments(proxy, Activation::Swish, EPSILON);
+        let got = proxy_moments_backward(proxy, Activation::Swish, (&mean, &rstd), (&d_mean, &d_rstd));
         for (index, got) in [&got.gamma, &got.beta, &got.shift, &got.scale].into_iter().enumerate() {
             let expected: Vec<f32> = (0..c)
                 .map(|i| {

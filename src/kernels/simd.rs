@@ -1,14 +1,47 @@
 //! The instruction set, chosen once at run time: AVX-512, AVX2 with FMA, NEON or plain code in one binary.
 //!
-//! Kernels are safe loops over slices; [`dispatch`] compiles them once per instruction set (they must be
-//! `#[inline(always)]` all the way down) and the compiler vectorises them.
+//! Most kernels are safe loops over slices; [`dispatch`] compiles them once per instruction set (they must be
+//! `#[inline(always)]` all the way down) and the compiler vectorises them. Convolutions, whose sums must stay in
+//! registers, say so themselves and run through [`vectorize`].
+
+#![allow(unsafe_code)]
 
 use pulp::Arch;
+pub(super) use pulp::{Simd, WithSimd};
 
 /// Runs `kernel` compiled for the best instruction set of this machine.
 #[inline(always)]
 pub(super) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(kernel)
+}
+
+/// Runs a kernel that names its vectors, with those of the best instruction set of this machine.
+#[inline(always)]
+pub(super) fn vectorize<K: WithSimd>(kernel: K) -> K::Output {
+    Arch::new().dispatch(kernel)
+}
+
+/// The vector that starts at `at`.
+///
+/// # Safety
+/// `at + S::F32_LANES` must not exceed the slice's length.
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd>(values: &[f32], at: usize) -> S::f32s {
+    debug_assert!(at + S::F32_LANES <= values.len());
+    // SAFETY: the caller keeps the whole vector within the slice; any bits are numbers; the read may be unaligned.
+    unsafe { values.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
+}
+
+/// Writes the vector that starts at `at`.
+///
+/// # Safety
+/// `at + S::F32_LANES` must not exceed the slice's length.
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd>(values: &mut [f32], at: usize, vector: S::f32s) {
+    debug_assert!(at + S::F32_LANES <= values.len());
+    // SAFETY: the caller keeps the whole vector within the slice, which is borrowed mutably; the write may be
+    // unaligned.
+    unsafe { values.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(vector) }
 }
 
 /// `e^x` within 2 ULP for `x` in ±87; saturates beyond. Vectorises, unlike the standard library's.
@@ -22,7 +55,7 @@ pub(super) fn exp(x: f32) -> f32 {
     // instruction nor a conversion, whose handling of NaN would keep the loop from being vectorised.
     const ROUNDER: f32 = 12_582_912.0;
     const EXPONENT_BIAS: u32 = 127 << 23;
-    let x = x.clamp(-87.0, 88.0);
+    let x = x.clamp(-87.0, 87.0);
     let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUNDER);
     let n = rounded - ROUNDER;
     let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
@@ -36,14 +69,39 @@ pub(super) fn exp(x: f32) -> f32 {
     p * f32::from_bits((rounded.to_bits() << 23).wrapping_add(EXPONENT_BIAS))
 }
 
+/// `1 / x` within 2 ULP for `x` from 1 to 2¹²⁶. A vector division takes as long as three times these steps.
+///
+/// Subtracting the bits negates the exponent and leaves a first guess within an eighth; each of Newton's steps
+/// doubles the digits.
+#[inline(always)]
+pub(super) fn reciprocal(x: f32) -> f32 {
+    const NEGATED: u32 = 0x7ef3_11c3;
+    let mut r = f32::from_bits(NEGATED.wrapping_sub(x.to_bits()));
+    r *= (-x).mul_add(r, 2.0);
+    r *= (-x).mul_add(r, 2.0);
+    // The last step as a correction, which rounds once.
+    r.mul_add((-x).mul_add(r, 1.0), r)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn reciprocals_are_within_two_ulp() {
+        let mut x = 1.0f32;
+        while x < 8.0e37 {
+            let (ours, exact) = (reciprocal(x), 1.0 / f64::from(x));
+            let ulp = f64::from(f32::from_bits((exact as f32).to_bits() + 1) - exact as f32);
+            assert!(((f64::from(ours) - exact) / ulp).abs() <= 2.0, "1 / {x} = {ours}, not {exact}");
+            x *= 1.000_37;
+        }
+    }
+
+    #[test]
     fn exp_is_within_two_ulp_of_the_standard_librarys() {
         let mut x = -87.0f32;
-        while x < 88.0 {
+        while x < 87.0 {
             let (ours, exact) = (exp(x), f64::from(x).exp());
             let ulp = f64::from(f32::from_bits((exact as f32).to_bits() + 1) - exact as f32);
             assert!(((f64::from(ours) - exact) / ulp).abs() <= 2.0, "exp({x}) = {ours}, not {exact}");
@@ -53,7 +111,7 @@ mod tests {
 
     #[test]
     fn exp_saturates() {
-        assert!(exp(f32::INFINITY).is_finite() && exp(1e30) > 1e38);
+        assert!(exp(f32::INFINITY).is_finite() && exp(1e30) > 6e37);
         assert!(exp(f32::NEG_INFINITY) >= 0.0 && exp(-1e30) < 1e-37);
         assert!(exp(f32::NAN).is_nan());
     }

@@ -79,6 +79,13 @@ fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
 impl Gate {
     /// `y = x · gate · s`, both `(n, pixels, c)`.
     pub fn forward(shape: GateShape, weights: GateWeights<'_>, x: &[f32], y: &mut [f32]) -> Self {
+        let this = Self::of(shape, weights, x);
+        this.scaled(weights, x, y);
+        this
+    }
+
+    /// The gate of `x (n, pixels, c)`.
+    pub(super) fn of(shape: GateShape, weights: GateWeights<'_>, x: &[f32]) -> Self {
         let GateShape { n, pixels, c, c_hidden } = shape;
         let mut means = vec![0.0; n * c];
         pool::average(x, pixels, c, &mut means);
@@ -96,16 +103,35 @@ impl Gate {
             #[inline(always)]
             || gate.iter_mut().for_each(|z| *z = sigmoid(*z)),
         );
-        let this = Self { shape, means, hidden, gate };
-        for_chunks(y, pixels * c, |image, y| {
-            let factor = this.factor(image, weights);
-            let x = &x[image * pixels * c..][..pixels * c];
+        Self { shape, means, hidden, gate }
+    }
+
+    /// `y = x · gate · s`.
+    pub(super) fn scaled(&self, weights: GateWeights<'_>, x: &[f32], y: &mut [f32]) {
+        let len = self.shape.pixels * self.shape.c;
+        for_chunks(y, len, |image, y| {
+            let factor = self.factor(image, weights);
+            let x = &x[image * len..][..len];
             dispatch(
                 #[inline(always)]
                 || scale_pixels(x, &factor, y),
             );
         });
-        this
+    }
+
+    /// `x = x · gate · s`.
+    pub(super) fn scale(&self, weights: GateWeights<'_>, x: &mut [f32]) {
+        for_chunks(x, self.shape.pixels * self.shape.c, |image, x| {
+            let factor = repeated(&self.factor(image, weights));
+            dispatch(
+                #[inline(always)]
+                || {
+                    for x in x.chunks_mut(factor.len()) {
+                        x.iter_mut().zip(&factor).for_each(|(x, factor)| *x *= factor);
+                    }
+                },
+            );
+        });
     }
 
     /// `gate · s` of an image.
@@ -119,6 +145,52 @@ impl Gate {
 
     /// Adds to `dx` the gradient of `x`, and returns those of the weights.
     pub fn backward(&self, weights: GateWeights<'_>, x: &[f32], dy: &[f32], dx: &mut [f32]) -> GateGradients {
+        let (gradients, d_means) = self.weight_gradients(weights, x, dy);
+        let GateShape { pixels, c, .. } = self.shape;
+        for_chunks(dx, pixels * c, |image, dx| {
+            let (factor, share) = (self.factor(image, weights), self.share(image, &d_means));
+            let dy = &dy[image * pixels * c..][..pixels * c];
+            dispatch(
+                #[inline(always)]
+                || add_scaled(dy, &factor, &share, dx),
+            );
+        });
+        gradients
+    }
+
+    /// As [`Self::backward`], with the gradient of `x` in the place of `dy`.
+    pub(super) fn backward_in_place(
+        &self,
+        weights: GateWeights<'_>,
+        x: &[f32],
+        dy: &mut [f32],
+    ) -> GateGradients {
+        let (gradients, d_means) = self.weight_gradients(weights, x, dy);
+        for_chunks(dy, self.shape.pixels * self.shape.c, |image, dy| {
+            let factor = repeated(&self.factor(image, weights));
+            let share = repeated(&self.share(image, &d_means));
+            dispatch(
+                #[inline(always)]
+                || {
+                    for dy in dy.chunks_mut(factor.len()) {
+                        for ((dy, factor), share) in dy.iter_mut().zip(&factor).zip(&share) {
+                            *dy = dy.mul_add(*factor, *share);
+                        }
+                    }
+                },
+            );
+        });
+        gradients
+    }
+
+    /// What every pixel of an image gets of the gradients of its channels' means.
+    fn share(&self, image: usize, d_means: &[f32]) -> Vec<f32> {
+        let GateShape { pixels, c, .. } = self.shape;
+        d_means[image * c..][..c].iter().map(|d| d / pixels as f32).collect()
+    }
+
+    /// The gradients of the weights, and those of the means `(n, c)`.
+    fn weight_gradients(&self, weights: GateWeights<'_>, x: &[f32], dy: &[f32]) -> (GateGradients, Vec<f32>) {
         let GateShape { n, pixels, c, c_hidden } = self.shape;
         // Gradient of gate · s, then of the layer below the sigmoid.
         let d_factor = map_parts(n, |image| {
@@ -137,7 +209,10 @@ impl Gate {
             let scale = weights.channel_scale.map_or(1.0, |scale| scale[channel]);
             d_gate[at] = d_factor[at] * scale * gate * (1.0 - gate);
         }
-        let (active, slope): (Vec<f32>, Vec<f32>) = self.hidden.iter().map(|z| Swish::with_slope(*z)).unzip();
+        let (active, slope): (Vec<f32>, Vec<f32>) = dispatch(
+            #[inline(always)]
+            || self.hidden.iter().map(|z| Swish::with_slope(*z)).unzip(),
+        );
         let mut expand_weight = vec![0.0; c_hidden * c];
         add_product_tn(&mut expand_weight, &active, &d_gate, n, c_hidden, c);
         let mut d_hidden = vec![0.0; n * c_hidden];
@@ -147,21 +222,28 @@ impl Gate {
         add_product_tn(&mut reduce_weight, &self.means, &d_hidden, n, c, c_hidden);
         let mut d_means = vec![0.0; n * c];
         add_product_nt(&mut d_means, &d_hidden, weights.reduce_weight, n, c_hidden, c);
-        for_chunks(dx, pixels * c, |image, dx| {
-            let factor = self.factor(image, weights);
-            let share: Vec<f32> = d_means[image * c..][..c].iter().map(|d| d / pixels as f32).collect();
-            let dy = &dy[image * pixels * c..][..pixels * c];
-            dispatch(
-                #[inline(always)]
-                || add_scaled(dy, &factor, &share, dx),
-            );
-        });
-        GateGradients {
+        let gradients = GateGradients {
             reduce_weight,
             reduce_bias: column_sums(&d_hidden, c_hidden),
             expand_weight,
             expand_bias: column_sums(&d_gate, c),
             channel_scale: if weights.channel_scale.is_some() { d_scale } else { vec![0.0; c] },
+        };
+        (gradients, d_means)
+    }
+}
+
+impl GateGradients {
+    /// Adds another part's.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, part) in [
+            (&mut self.reduce_weight, &other.reduce_weight),
+            (&mut self.reduce_bias, &other.reduce_bias),
+            (&mut self.expand_weight, &other.expand_weight),
+            (&mut self.expand_bias, &other.expand_bias),
+            (&mut self.channel_scale, &other.channel_scale),
+        ] {
+            sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
         }
     }
 }

@@ -1,6 +1,34 @@
 //! How work is split: in parts that depend on shapes alone, run on whatever pool the caller is in.
 
+use std::cell::Cell;
+use std::ops::Deref;
+
 use rayon::prelude::*;
+
+/// Values that a thread adds before it looks for more.
+const ADDED_TOGETHER: usize = 16 << 10;
+
+thread_local! {
+    /// Whether this thread is at a part of larger work, so that splitting further would only cost.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`, whose kernels then stay on this thread. How work is split does not change by it, nor do results.
+pub(super) fn alone<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _restore = Restore(ALONE.replace(true));
+    f()
+}
+
+/// Whether `parts` of work keep every thread busy.
+pub(super) fn enough_for_all(parts: usize) -> bool {
+    parts >= rayon::current_num_threads()
+}
 
 /// Number of parts for `items` of work with at least `least` items each, at most `most`.
 pub(super) fn parts(items: usize, least: usize, most: usize) -> usize {
@@ -16,19 +44,47 @@ pub(super) fn range(items: usize, parts: usize, part: usize) -> std::ops::Range<
 
 /// Calls `f(index, chunk)` for every chunk of `length` values of `out`.
 pub(super) fn for_chunks(out: &mut [f32], length: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
-    out.par_chunks_mut(length.max(1)).enumerate().for_each(|(index, chunk)| f(index, chunk));
+    if ALONE.get() {
+        out.chunks_mut(length.max(1)).enumerate().for_each(|(index, chunk)| f(index, chunk));
+    } else {
+        out.par_chunks_mut(length.max(1)).enumerate().for_each(|(index, chunk)| f(index, chunk));
+    }
+}
+
+/// What `f(index, chunk)` makes of every chunk of `length` values, in order.
+pub(super) fn map_chunks<R: Send>(
+    values: &mut [f32],
+    length: usize,
+    f: impl Fn(usize, &mut [f32]) -> R + Send + Sync,
+) -> Vec<R> {
+    if ALONE.get() {
+        values.chunks_mut(length.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
+    } else {
+        values.par_chunks_mut(length.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
+    }
 }
 
 /// What `f` makes of each part, in the order of the parts.
 pub(super) fn map_parts<R: Send>(parts: usize, f: impl Fn(usize) -> R + Send + Sync) -> Vec<R> {
-    (0..parts).into_par_iter().map(f).collect()
+    if ALONE.get() { (0..parts).map(f).collect() } else { (0..parts).into_par_iter().map(f).collect() }
+}
+
+/// What `f` makes of each item, in order, the items on all threads.
+pub(super) fn map_items<T: Send, R: Send>(items: Vec<T>, f: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+    let whole = enough_for_all(items.len());
+    let run = |item| if whole { alone(|| f(item)) } else { f(item) };
+    items.into_par_iter().map(run).collect()
 }
 
 /// Adds vectors to `total`, in order.
-pub(super) fn add_in_order(total: &mut [f32], partials: &[Vec<f32>]) {
-    for partial in partials {
-        total.iter_mut().zip(partial).for_each(|(total, value)| *total += value);
-    }
+pub(super) fn add_in_order<V: Deref<Target = [f32]> + Sync>(total: &mut [f32], partials: &[V]) {
+    for_chunks(total, ADDED_TOGETHER, |index, total| {
+        let first = index * ADDED_TOGETHER;
+        for partial in partials {
+            let partial = &partial[first..first + total.len()];
+            total.iter_mut().zip(partial).for_each(|(total, value)| *total += value);
+        }
+    });
 }
 
 #[cfg(test)]

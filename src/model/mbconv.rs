@@ -12,7 +12,7 @@ use super::efficientnet::Recipe;
 use super::init::Initializer;
 use super::norm::{After, NormLayer};
 use super::parameters::{ParameterId, Parameters, Role};
-use super::pass::Pass;
+use super::pass::{Pass, Training};
 use super::squeeze_excite::SqueezeExciteLayer;
 use crate::arch::Block;
 use crate::ops::{self, ConvShape, Image};
@@ -83,6 +83,58 @@ impl MBConv {
     }
 
     pub(super) fn forward<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
+        // Signals are taken between layers, which exist on their own only layer by layer.
+        if pass.signals.is_some() { self.by_layers(x, pass) } else { self.at_once(x, pass) }
+    }
+
+    fn at_once<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
+        let (x, mut tape) = x.split_tape();
+        let (n, h, w, _) = *x.shape();
+        let parameters = pass.parameters;
+        let trains = pass.training.is_some();
+        let mut norm = |layer: &'_ NormLayer| layer.in_block(&mut tape, parameters, trains);
+        let survival = self.survival(n, &mut pass.training);
+        let (expand_norm, spatial_norm, project_norm) = (
+            self.expand.as_ref().map(|expand| norm(&expand.norm)),
+            norm(&self.spatial.norm),
+            norm(&self.project.norm),
+        );
+        let block = ops::MbConv {
+            expand: self.expand.as_ref().map(|expand| parameters.tensor(expand.weight)).zip(expand_norm),
+            spatial: parameters.tensor(self.spatial.weight),
+            spatial_shape: self.spatial_shape,
+            spatial_norm,
+            gate: self.squeeze_excite.as_ref().map(|gate| gate.weights(parameters)),
+            project: parameters.tensor(self.project.weight),
+            project_norm,
+            c_out: self.block.c_out,
+            residual: self.block.has_residual(),
+            survival,
+        };
+        let (y, moments) = ops::mbconv(x.put_tape(tape), block);
+        if let (Some(moments), Some(training)) = (moments, &mut pass.training) {
+            let (_, h_out, w_out, _) = *y.shape();
+            if let (Some(expand), Some(moments)) = (&self.expand, moments.expand) {
+                expand.norm.observe(training, moments, n * h * w);
+            }
+            self.spatial.norm.observe(training, moments.spatial, n * h_out * w_out);
+            self.project.norm.observe(training, moments.project, n * h_out * w_out);
+        }
+        y
+    }
+
+    /// Stochastic depth's factor of each image; `None` where nothing is dropped.
+    fn survival(&self, n: usize, training: &mut Option<&mut Training>) -> Option<Vec<f32>> {
+        let drops = self.block.has_residual() && self.drop_rate > 0.0;
+        training.as_mut().filter(|_| drops).map(|training| training.drop_factors(n, self.drop_rate))
+    }
+
+    /// Layer by layer: what [`Self::at_once`] computes, with every layer's output a tensor.
+    pub(super) fn by_layers<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        x: Image<T>,
+        pass: &mut Pass<'_>,
+    ) -> Image<T> {
         let (x, tape) = x.split_tape();
         let skip = self.block.has_residual().then(|| x.clone());
         let mut x = x.put_tape(tape);
@@ -99,11 +151,7 @@ impl MBConv {
         x = self.project.norm.forward(x, pass).0;
         match skip {
             Some(skip) => {
-                let n = x.shape().0;
-                let survival = match &mut pass.training {
-                    Some(training) if self.drop_rate > 0.0 => Some(training.drop_factors(n, self.drop_rate)),
-                    _ => None,
-                };
+                let survival = self.survival(x.shape().0, &mut pass.training);
                 ops::residual(x, &skip, survival)
             }
             None => x,

@@ -7,10 +7,11 @@ use dfdx::shapes::HasShape;
 use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
 
 use super::parameters::{ParameterId, Parameters, Role};
-use super::pass::Pass;
+use super::pass::{Pass, Training};
 use crate::arch::Norm;
 use crate::ops::{
-    self, Activation, Affine, Image, Moments, ProxyMoments, ProxyParameters, ProxyScaling, Vector,
+    self, Activation, Affine, BlockStatistics, Image, MbConvNorm, Moments, ProxyMoments, ProxyParameters,
+    ProxyScaling, Vector,
 };
 
 /// A norm's numbers that are the same all over a network.
@@ -141,22 +142,69 @@ impl NormLayer {
         }
     }
 
+    /// The norm as a part of a block that is computed at once; `trains` says whether batch norm takes the
+    /// batch's statistics.
+    pub(super) fn in_block<'a, T: Tape<f32, Cpu> + 'static>(
+        &self,
+        tape: &mut T,
+        parameters: &'a Parameters,
+        trains: bool,
+    ) -> MbConvNorm<'a> {
+        let statistics = match (self.recipe.norm.groups(self.channels), self.running) {
+            (Some(groups), _) => BlockStatistics::Groups(groups),
+            (None, Some((mean, variance))) if !trains => BlockStatistics::Frozen(Moments {
+                mean: parameters.slice(mean).to_vec(),
+                var: parameters.slice(variance).to_vec(),
+            }),
+            (None, _) => BlockStatistics::Batch,
+        };
+        let scaling = match self.after {
+            After::SwishScaleDelayed => ProxyScaling::Delayed,
+            After::Swish | After::Nothing => ProxyScaling::Applied,
+        };
+        MbConvNorm {
+            statistics,
+            affine: Affine {
+                gamma: parameters.tensor(self.gamma),
+                beta: self.beta.map(|beta| parameters.tensor(beta)),
+            },
+            epsilon: self.recipe.epsilon,
+            proxy: self.moments(tape, self.after, parameters).map(|proxy| (proxy, scaling)),
+        }
+    }
+
+    /// Notes the batch's moments, of `count` values each, of a batch norm.
+    pub(super) fn observe(&self, training: &mut Training, moments: Moments, count: usize) {
+        if let Some((mean, variance)) = self.running {
+            training.observe(mean, variance, moments, count);
+        }
+    }
+
     fn proxy_moments<T: Tape<f32, Cpu> + 'static>(
         &self,
         x: Image<T>,
         after: After,
         parameters: &Parameters,
     ) -> (Image<T>, Option<ProxyMoments>) {
-        let proxy = self.proxy.filter(|_| after != After::Nothing);
-        let (Some((shift, scale)), Some(beta)) = (proxy, self.beta) else { return (x, None) };
         let (x, mut tape) = x.split_tape();
+        let moments = self.moments(&mut tape, after, parameters);
+        (x.put_tape(tape), moments)
+    }
+
+    fn moments<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        tape: &mut T,
+        after: After,
+        parameters: &Parameters,
+    ) -> Option<ProxyMoments> {
+        let (shift, scale) = self.proxy.filter(|_| after != After::Nothing)?;
+        let beta = self.beta?;
         let proxy = ProxyParameters {
             gamma: parameters.tensor(self.gamma),
             beta: parameters.tensor(beta),
             shift: parameters.tensor(shift),
             scale: parameters.tensor(scale),
         };
-        let moments = ops::proxy_moments(&mut tape, proxy, Activation::Swish, self.recipe.proxy_epsilon);
-        (x.put_tape(tape), Some(moments))
+        Some(ops::proxy_moments(tape, proxy, Activation::Swish, self.recipe.proxy_epsilon))
     }
 }

@@ -45,13 +45,17 @@ impl SqueezeExciteLayer {
         parameters: &Parameters,
         channel_scale: Option<&Vector>,
     ) -> Image<T> {
-        let gate = ops::SqueezeExcite {
+        ops::squeeze_excite(x, self.weights(parameters), channel_scale)
+    }
+
+    /// The gate's weights.
+    pub(super) fn weights<'a>(&self, parameters: &'a Parameters) -> ops::SqueezeExcite<'a> {
+        ops::SqueezeExcite {
             reduce_weight: parameters.tensor(self.reduce_weight),
             reduce_bias: parameters.tensor(self.reduce_bias),
             expand_weight: parameters.tensor(self.expand_weight),
             expand_bias: parameters.tensor(self.expand_bias),
             c_hidden: self.c_hidden,
-        };
-        ops::squeeze_excite(x, gate, channel_scale)
+        }
     }
 }

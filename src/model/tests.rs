@@ -239,7 +239,8 @@ fn a_recording_pass_computes_what_training_does_and_drops_nothing() {
         });
         let mut training = Training::new(ChaCha8Rng::seed_from_u64(0));
         let trained = plain.0.forward(images(3), &mut Pass::training(&plain.1, &mut training));
-        assert_eq!(recorded(&dropping.0, &dropping.1).1, view(&trained), "{norm}");
+        // Recording goes layer by layer, training through whole blocks: the same but for rounding.
+        assert_close(&norm.to_string(), &recorded(&dropping.0, &dropping.1).1, view(&trained), 2e-5);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Squeeze-excite.
 
 use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
+use dfdx::tensor::{Cpu, CpuError, PutTape, SplitTape, Tape};
 
-use super::tape::{add_gradient, on_way_back, tensor};
+use super::tape::{Grads, add_gradient, on_way_back, tensor};
 use super::{Image, Vector, view};
-use crate::kernels::{Gate, GateShape, GateWeights};
+use crate::kernels::{Gate, GateGradients, GateShape, GateWeights};
 
 /// Weights of a gate: `(c, c_hidden)`, `(c_hidden)`, `(c_hidden, c)`, `(c)`.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,8 @@ pub struct SqueezeExcite<'a> {
     pub c_hidden: usize,
 }
 
-struct Tensors {
+/// The tensors of a gate, kept for the way back.
+pub(super) struct Tensors {
     reduce_weight: Vector,
     reduce_bias: Vector,
     expand_weight: Vector,
@@ -31,7 +32,28 @@ struct Tensors {
 }
 
 impl Tensors {
-    fn weights(&self) -> GateWeights<'_> {
+    pub(super) fn of(weights: SqueezeExcite<'_>, channel_scale: Option<&Vector>) -> Self {
+        Self {
+            reduce_weight: weights.reduce_weight.clone(),
+            reduce_bias: weights.reduce_bias.clone(),
+            expand_weight: weights.expand_weight.clone(),
+            expand_bias: weights.expand_bias.clone(),
+            channel_scale: channel_scale.cloned(),
+        }
+    }
+
+    pub(super) fn add_gradients(&self, grads: &mut Grads, d: &GateGradients) -> Result<(), CpuError> {
+        add_gradient(grads, &self.reduce_weight, &d.reduce_weight)?;
+        add_gradient(grads, &self.reduce_bias, &d.reduce_bias)?;
+        add_gradient(grads, &self.expand_weight, &d.expand_weight)?;
+        add_gradient(grads, &self.expand_bias, &d.expand_bias)?;
+        match &self.channel_scale {
+            Some(scale) => add_gradient(grads, scale, &d.channel_scale),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn weights(&self) -> GateWeights<'_> {
         GateWeights {
             reduce_weight: view(&self.reduce_weight),
             reduce_bias: view(&self.reduce_bias),
@@ -51,26 +73,13 @@ pub fn squeeze_excite<T: Tape<f32, Cpu> + 'static>(
     let (x, mut tape) = x.split_tape();
     let (n, h, w, c) = *x.shape();
     let shape = GateShape { n, pixels: h * w, c, c_hidden: weights.c_hidden };
-    let tensors = Tensors {
-        reduce_weight: weights.reduce_weight.clone(),
-        reduce_bias: weights.reduce_bias.clone(),
-        expand_weight: weights.expand_weight.clone(),
-        expand_bias: weights.expand_bias.clone(),
-        channel_scale: channel_scale.cloned(),
-    };
+    let tensors = Tensors::of(weights, channel_scale);
     let mut y = vec![0.0; view(&x).len()];
     let gate = Gate::forward(shape, tensors.weights(), view(&x), &mut y);
     let y = tensor(x.device(), y, (n, h, w, c));
     on_way_back(&mut tape, &y, move |grads, dy| {
         let d = gate.backward(tensors.weights(), view(&x), &dy, grads.get_or_alloc_mut(&x)?);
-        add_gradient(grads, &tensors.reduce_weight, &d.reduce_weight)?;
-        add_gradient(grads, &tensors.reduce_bias, &d.reduce_bias)?;
-        add_gradient(grads, &tensors.expand_weight, &d.expand_weight)?;
-        add_gradient(grads, &tensors.expand_bias, &d.expand_bias)?;
-        match &tensors.channel_scale {
-            Some(scale) => add_gradient(grads, scale, &d.channel_scale),
-            None => Ok(()),
-        }
+        tensors.add_gradients(grads, &d)
     });
     y.put_tape(tape)
 }

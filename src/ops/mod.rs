@@ -9,6 +9,7 @@
 mod conv;
 mod gate;
 mod linear;
+mod mbconv;
 mod norm;
 mod proxy_norm;
 mod residual;
@@ -18,12 +19,14 @@ mod view;
 pub use conv::{ConvShape, conv, image_conv, pointwise};
 pub use gate::{SqueezeExcite, squeeze_excite};
 pub use linear::{global_average_pool, linear, mask};
+pub use mbconv::{BlockStatistics, MbConv, MbConvNorm, mbconv};
 pub use norm::{Affine, ProxyScaling, batch_norm, frozen_norm, group_norm};
 pub use proxy_norm::{ProxyMoments, ProxyParameters, proxy_moments};
 pub use residual::residual;
 pub use tape::{image, matrix};
 pub use view::{view, view_mut};
 
+pub use crate::kernels::mbconv::BlockMoments;
 pub use crate::kernels::{Activation, ChannelSignals, Moments, Padding};
 
 use dfdx::tensor::{Cpu, NoneTape, Tensor};

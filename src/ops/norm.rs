@@ -3,12 +3,12 @@
 //! PyTorch equivalent of the first half: `group_norm` and `batch_norm`, then `silu`.
 
 use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
+use dfdx::tensor::{Cpu, CpuError, PutTape, SplitTape, Tape};
 
 use super::proxy_norm::ProxyMoments;
-use super::tape::{add_gradient, on_way_back, tensor};
+use super::tape::{Grads, add_gradient, on_way_back, tensor};
 use super::{Image, Vector, view};
-use crate::kernels::{Activation, Moments, NormPass, Statistics};
+use crate::kernels::{Activation, AffineGradients, Moments, NormPass, Statistics};
 
 /// Gain and shift `(c)`.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +29,37 @@ pub enum ProxyScaling {
 }
 
 /// The tensors of a norm, kept for the way back.
-struct Tensors {
-    gamma: Vector,
-    beta: Option<Vector>,
-    proxy_mean: Option<Vector>,
-    proxy_scale: Option<Vector>,
+pub(super) struct Tensors {
+    pub(super) gamma: Vector,
+    pub(super) beta: Option<Vector>,
+    pub(super) proxy_mean: Option<Vector>,
+    /// Where it is applied here.
+    pub(super) proxy_scale: Option<Vector>,
 }
 
 impl Tensors {
+    pub(super) fn of(affine: Affine<'_>, proxy: Option<(&ProxyMoments, ProxyScaling)>) -> Self {
+        let applied = proxy.filter(|(_, scaling)| *scaling == ProxyScaling::Applied);
+        Self {
+            gamma: affine.gamma.clone(),
+            beta: affine.beta.cloned(),
+            proxy_mean: proxy.map(|(proxy, _)| proxy.mean.clone()),
+            proxy_scale: applied.map(|(proxy, _)| proxy.rstd.clone()),
+        }
+    }
+
+    pub(super) fn add_gradients(&self, grads: &mut Grads, d: &AffineGradients) -> Result<(), CpuError> {
+        add_gradient(grads, &self.gamma, &d.gamma)?;
+        let optional =
+            [(&self.beta, &d.beta), (&self.proxy_mean, &d.proxy_mean), (&self.proxy_scale, &d.proxy_scale)];
+        for (parameter, gradient) in optional {
+            if let Some(parameter) = parameter {
+                add_gradient(grads, parameter, gradient)?;
+            }
+        }
+        Ok(())
+    }
+
     fn pass(&self, pixels: usize, activation: Activation) -> NormPass<'_> {
         NormPass {
             pixels,
@@ -97,31 +120,14 @@ fn normalize<T: Tape<f32, Cpu> + 'static>(
     let (x, mut tape) = x.split_tape();
     let shape = *x.shape();
     let pixels = shape.1 * shape.2;
-    let applied = proxy.filter(|(_, scaling)| *scaling == ProxyScaling::Applied);
-    let tensors = Tensors {
-        gamma: affine.gamma.clone(),
-        beta: affine.beta.cloned(),
-        proxy_mean: proxy.map(|(proxy, _)| proxy.mean.clone()),
-        proxy_scale: applied.map(|(proxy, _)| proxy.rstd.clone()),
-    };
+    let tensors = Tensors::of(affine, proxy);
     let mut y = vec![0.0; view(&x).len()];
     tensors.pass(pixels, activation).forward(view(&x), &statistics, &mut y);
     let y = tensor(x.device(), y, shape);
     on_way_back(&mut tape, &y, move |grads, mut dy| {
         let pass = tensors.pass(pixels, activation);
         let d = pass.backward(view(&x), &statistics, &mut dy, grads.get_or_alloc_mut(&x)?);
-        add_gradient(grads, &tensors.gamma, &d.gamma)?;
-        let optional = [
-            (&tensors.beta, &d.beta),
-            (&tensors.proxy_mean, &d.proxy_mean),
-            (&tensors.proxy_scale, &d.proxy_scale),
-        ];
-        for (parameter, gradient) in optional {
-            if let Some(parameter) = parameter {
-                add_gradient(grads, parameter, gradient)?;
-            }
-        }
-        Ok(())
+        tensors.add_gradients(grads, &d)
     });
     y.put_tape(tape)
 }

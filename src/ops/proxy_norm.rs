@@ -40,12 +40,13 @@ pub fn proxy_moments<T: Tape<f32, Cpu> + 'static>(
     let (mean, rstd) = kernel(vectors(&gamma, &beta, &shift, &scale), activation, epsilon);
     let c = mean.len();
     let moments = ProxyMoments { mean: tensor(&device, mean, (c,)), rstd: tensor(&device, rstd, (c,)) };
-    let (mean, rstd) = (moments.mean.ghost(), moments.rstd.ghost());
+    let ProxyMoments { mean, rstd } = moments.clone();
     tape.add_backward_op(move |grads| {
         let d_mean = std::mem::take::<Vec<f32>>(&mut *grads.get_or_alloc_mut(&mean)?);
         let d_rstd = std::mem::take::<Vec<f32>>(&mut *grads.get_or_alloc_mut(&rstd)?);
         let proxy = vectors(&gamma, &beta, &shift, &scale);
-        let d = proxy_moments_backward(proxy, activation, epsilon, &d_mean, &d_rstd);
+        let of_moments = (view(&mean), view(&rstd));
+        let d = proxy_moments_backward(proxy, activation, of_moments, (&d_mean, &d_rstd));
         add_gradient(grads, &gamma, &d.gamma)?;
         add_gradient(grads, &beta, &d.beta)?;
         add_gradient(grads, &shift, &d.shift)?;

@@ -7,6 +7,7 @@ use dfdx::tensor::NoneTape;
 
 use super::error::TrainError;
 use crate::data::{Dataset, EvalLoader, Split};
+use crate::kernels::release_idle;
 use crate::model::{EfficientNet, Parameters, Pass};
 use crate::ops::{Image, image, view};
 use crate::protocol::EvaluationReport;
@@ -52,6 +53,8 @@ pub fn evaluate(
     }
     report.loss /= report.images.max(1) as f64;
     report.elapsed_s = start.elapsed().as_secs_f64();
+    // The next side has activations of other sizes.
+    release_idle();
     Ok(report)
 }
 

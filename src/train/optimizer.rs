@@ -68,7 +68,7 @@ impl Optimizer {
             let p = view_mut(&mut parameter.value);
             match self.rule {
                 Rule::RmsProp(rule) => rule.step(p, gradient, [first, second], lr, decay),
-                Rule::Sgd(rule) => rule.step(p, gradient, first, lr, decay),
+                Rule::Sgd(rule) => rule.step(p, gradient, [first, second], lr, decay),
                 Rule::Adam(rule) => rule.step(p, gradient, [first, second], self.steps, lr, decay),
             }
         }

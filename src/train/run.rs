@@ -14,6 +14,7 @@ use super::step::Trainee;
 use super::stream::{Purpose, stream};
 use super::targets::smoothed;
 use crate::data::{Batch, Dataset, Epoch, Split, TrainLoader, steps_per_epoch};
+use crate::kernels::release_idle;
 use crate::model::{EfficientNet, Parameters};
 use crate::ops::view;
 use crate::protocol::{EpochReport, ProgressReport, SignalsReport};
@@ -117,6 +118,8 @@ pub fn train(trial: &Trial<'_>, observe: &mut dyn FnMut(Event) -> Wish) -> Resul
     }
     run.tell_signals(observe)?;
     let parameters = run.averages.evaluated(&run.trainee.parameters).clone();
+    // Evaluation has activations of other sizes.
+    release_idle();
     Ok(Trained::Finished(Box::new((run.trainee.network, parameters))))
 }
 

@@ -1,0 +1,63 @@
+//! The tiles of a batch, and what one keeps for the way back.
+
+use std::ops::Range;
+
+use super::super::buffers::Buffer;
+use super::super::norm::Statistics;
+use super::super::squeeze_excite::Gate;
+use super::{BlockMoments, BlockShape};
+
+/// Values of an expanded activation in a tile, about: 256 KiB, of which a handful fit a core's own cache.
+const TILE_VALUES: usize = 64 << 10;
+
+/// Fewest tiles of a batch that has so many images.
+const LEAST_TILES: usize = 2;
+
+/// The ranges of images that go through a block together.
+pub(super) fn tiles(shape: &BlockShape) -> Vec<Range<usize>> {
+    let n = shape.spatial.n;
+    let image = shape.c_mid() * shape.pixels_in().max(1);
+    let images = (TILE_VALUES / image).clamp(1, n.div_ceil(LEAST_TILES).max(1));
+    (0..n).step_by(images).map(|first| first..n.min(first + images)).collect()
+}
+
+/// What a tile keeps.
+#[derive(Debug, Default)]
+pub(super) struct Tile {
+    pub(super) images: Range<usize>,
+    /// Expansion, before its norm; empty where the block does not expand.
+    pub(super) e: Buffer,
+    /// Spatial convolution, before its norm.
+    pub(super) d: Buffer,
+    /// Projection, before its norm.
+    pub(super) p: Buffer,
+    /// Statistics of the tile's own images; a batch's are kept once for all.
+    pub(super) expand: Option<Statistics>,
+    pub(super) spatial: Option<Statistics>,
+    pub(super) project: Option<Statistics>,
+    pub(super) gate: Option<Gate>,
+}
+
+/// What a block keeps for the way back.
+#[derive(Debug)]
+pub struct Kept {
+    pub(super) tiles: Vec<Tile>,
+    /// Statistics that all tiles share.
+    pub(super) shared: Shared,
+}
+
+/// Statistics of the batch, or running ones; none where each image has its own.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) expand: Option<Statistics>,
+    pub(super) spatial: Option<Statistics>,
+    pub(super) project: Option<Statistics>,
+    pub(super) moments: Option<BlockMoments>,
+}
+
+impl Kept {
+    /// The batch's moments, of batch norms.
+    pub fn moments(&self) -> Option<&BlockMoments> {
+        self.shared.moments.as_ref()
+    }
+}
