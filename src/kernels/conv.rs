@@ -4,27 +4,33 @@ use std::sync::OnceLock;
 
 use super::geometry::Gathering;
 use super::threads::{add_in_order, map_parts, parts, range};
-use super::{ConvGeometry, dense, depthwise, grouped};
+use super::{ConvGeometry, dense, depthwise, grouped, spread};
 
 /// Most parts of a batch that sum a weight gradient on their own.
 const MOST_SUMS: usize = 16;
+
+/// Most channels of a group that fill less than a vector.
+const FEW: usize = 8;
+
+/// Fewest channels of a group that are worth a matrix product of patches.
+const MANY: usize = 32;
 
 /// Which kernel fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Depthwise,
+    Spread,
     Grouped,
     Dense,
 }
 
 impl ConvGeometry {
     fn kind(&self) -> Kind {
-        if self.groups == 1 {
-            Kind::Dense
-        } else if self.groups == self.c_in && self.c_in == self.c_out {
-            Kind::Depthwise
-        } else {
-            Kind::Grouped
+        match self.c_in / self.groups {
+            1 if self.groups > 1 && self.c_in == self.c_out => Kind::Depthwise,
+            2..=FEW if self.groups > 1 && self.c_in == self.c_out => Kind::Spread,
+            size if self.groups == 1 || size >= MANY => Kind::Dense,
+            _ => Kind::Grouped,
         }
     }
 }
@@ -58,6 +64,7 @@ impl<'w> Plan<'w> {
         let g = self.sized(x.len(), y.len());
         match self.kind {
             Kind::Depthwise => depthwise::gather::<false>(&g, &self.forward, x, self.w, y),
+            Kind::Spread => spread::gather::<false>(&g, &self.forward, x, self.w, y),
             Kind::Grouped => {
                 let packed = self.packed_forward.get_or_init(|| grouped::pack_forward(&g, self.w));
                 grouped::gather::<false>(&g, &self.forward, (g.c_in, g.c_out), x, packed, y);
@@ -81,6 +88,10 @@ impl<'w> Plan<'w> {
         let taps = || self.backward.get_or_init(|| g.backward_gathering());
         match self.kind {
             Kind::Depthwise => depthwise::gather::<ADD>(&g, taps(), dy, self.w, dx),
+            Kind::Spread => {
+                let packed = self.packed_backward.get_or_init(|| spread::pack_backward(&g, self.w));
+                spread::gather::<ADD>(&g, taps(), dy, packed, dx);
+            }
             Kind::Grouped => {
                 let packed = self.packed_backward.get_or_init(|| grouped::pack_backward(&g, self.w));
                 grouped::gather::<ADD>(&g, taps(), (g.c_out, g.c_in), dy, packed, dx);
@@ -117,15 +128,15 @@ impl<'w> Plan<'w> {
     pub(super) fn sum_weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         let g = self.sized(x.len(), dy.len());
         assert_eq!(dw.len(), g.weight_len());
+        let sum_image = match self.kind {
+            Kind::Depthwise => depthwise::sum_image,
+            Kind::Spread => spread::sum_image,
+            Kind::Grouped => grouped::sum_image,
+            Kind::Dense => return dense::sum_images(&g, x, dy, dw),
+        };
         let images =
             x.chunks_exact(g.input_len() / g.n.max(1)).zip(dy.chunks_exact(g.output_len() / g.n.max(1)));
-        for (x, dy) in images {
-            match self.kind {
-                Kind::Depthwise => depthwise::sum_image(&g, &self.forward, x, dy, dw),
-                Kind::Grouped => grouped::sum_image(&g, &self.forward, x, dy, dw),
-                Kind::Dense => dense::sum_image(&g, x, dy, dw),
-            }
-        }
+        images.for_each(|(x, dy)| sum_image(&g, &self.forward, x, dy, dw));
     }
 
     /// The geometry for as many images as there are.

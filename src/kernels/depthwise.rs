@@ -33,14 +33,15 @@ pub(super) fn gather<const ADD: bool>(
 }
 
 /// One run of positions: `out = Σ taps of image · w`, or `+=`.
-struct GatherRun<'a, const ADD: bool> {
-    out: &'a mut [f32],
-    image: &'a [f32],
-    w: &'a [f32],
+pub(super) struct GatherRun<'a, const ADD: bool> {
+    /// The row that is written.
+    pub out: &'a mut [f32],
+    pub image: &'a [f32],
+    pub w: &'a [f32],
     /// For each tap, where the run's first position reads, and where its weights start.
-    taps: &'a [(usize, usize)],
-    run: &'a Run,
-    c: usize,
+    pub taps: &'a [(usize, usize)],
+    pub run: &'a Run,
+    pub c: usize,
 }
 
 /// Positions that share a loaded weight.
@@ -68,7 +69,7 @@ impl<const ADD: bool> WithSimd for GatherRun<'_, ADD> {
             self.channels::<S, 1>(simd, from);
             from += lanes;
         }
-        self.tail(from);
+        self.tail(simd, from);
     }
 }
 
@@ -122,34 +123,41 @@ impl<const ADD: bool> GatherRun<'_, ADD> {
         }
     }
 
-    /// Channels that fill no vector.
+    /// The channels that fill no vector.
     #[inline(always)]
-    fn tail(&mut self, from: usize) {
-        for channel in from..self.c {
-            for j in 0..self.run.count {
-                let out = &mut self.out[(self.run.first + j * self.run.step) * self.c + channel];
-                let mut sum = if ADD { *out } else { 0.0 };
-                for (x_at, w_at) in self.taps {
-                    let x = self.image[x_at + j * self.run.reading_step * self.c + channel];
-                    sum = x.mul_add(self.w[w_at + channel], sum);
-                }
-                *out = sum;
+    fn tail<S: Simd>(&mut self, simd: S, from: usize) {
+        let rest = self.c - from;
+        for j in 0..if rest > 0 { self.run.count } else { 0 } {
+            let out_at = (self.run.first + j * self.run.step) * self.c + from;
+            let out = &mut self.out[out_at..out_at + rest];
+            let mut sum = if ADD { simd.partial_load_f32s(out) } else { simd.splat_f32s(0.0) };
+            for (x_at, w_at) in self.taps {
+                let x_at = x_at + j * self.run.reading_step * self.c + from;
+                let x = simd.partial_load_f32s(&self.image[x_at..x_at + rest]);
+                let w = simd.partial_load_f32s(&self.w[w_at + from..w_at + self.c]);
+                sum = simd.mul_add_f32s(x, w, sum);
             }
+            simd.partial_store_f32s(out, sum);
         }
     }
 }
 
 /// Adds to `sum` the gradient that one image gives the weight.
 pub(super) fn sum_image(g: &ConvGeometry, gathering: &Gathering, x: &[f32], dy: &[f32], sum: &mut [f32]) {
-    vectorize(SumImage { g, gathering, x, dy, sum });
+    vectorize(SumImage { g, gathering, x, dy, sum, first: 0, step: g.c_in });
 }
 
-struct SumImage<'a> {
-    g: &'a ConvGeometry,
-    gathering: &'a Gathering,
-    x: &'a [f32],
-    dy: &'a [f32],
-    sum: &'a mut [f32],
+/// Sums `x · dy` of one image for every tap.
+pub(super) struct SumImage<'a> {
+    pub g: &'a ConvGeometry,
+    pub gathering: &'a Gathering,
+    pub x: &'a [f32],
+    pub dy: &'a [f32],
+    pub sum: &'a mut [f32],
+    /// Where the first tap's `c` numbers stand in `sum`.
+    pub first: usize,
+    /// From one tap to the next.
+    pub step: usize,
 }
 
 impl WithSimd for SumImage<'_> {
@@ -158,20 +166,24 @@ impl WithSimd for SumImage<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (g, c) = (self.g, self.g.c_in);
-        assert_eq!(self.sum.len(), g.kernel * g.kernel * c);
         for (dy, row_taps) in self.dy.chunks_exact(g.w_out() * c).zip(&self.gathering.row_taps) {
             for run in &self.gathering.runs {
                 for (kh, row) in row_taps {
-                    let strip =
-                        SumStrip { x: &self.x[row * g.w * c..][..g.w * c], dy: &dy[run.first * c..], run, c };
-                    let sum = &mut self.sum[kh * g.kernel * c..][..g.kernel * c];
+                    let strip = SumStrip {
+                        x: &self.x[row * g.w * c..][..g.w * c],
+                        dy: &dy[run.first * c..],
+                        run,
+                        c,
+                        step: self.step,
+                    };
+                    let sum = &mut self.sum[self.first + kh * g.kernel * self.step..];
                     match run.taps.len() {
                         1 => strip.channels::<S, 1>(simd, sum),
                         2 => strip.channels::<S, 2>(simd, sum),
                         3 => strip.channels::<S, 3>(simd, sum),
                         4 => strip.channels::<S, 4>(simd, sum),
                         5 => strip.channels::<S, 5>(simd, sum),
-                        _ => strip.tail(0, sum),
+                        _ => strip.tail(simd, 0, sum),
                     }
                 }
             }
@@ -186,10 +198,12 @@ struct SumStrip<'a> {
     dy: &'a [f32],
     run: &'a Run,
     c: usize,
+    /// From one tap's sums to the next.
+    step: usize,
 }
 
 impl SumStrip<'_> {
-    /// Adds to `sum (k, c)`; the run has `T` taps.
+    /// Adds to `sum`; the run has `T` taps.
     #[inline(always)]
     fn channels<S: Simd, const T: usize>(&self, simd: S, sum: &mut [f32]) {
         let (run, c, lanes) = (self.run, self.c, S::F32_LANES);
@@ -198,8 +212,8 @@ impl SumStrip<'_> {
         let mut taps = [(0, 0); T];
         for (tap, (kw, at)) in taps.iter_mut().zip(&run.taps) {
             assert!((at + last * run.reading_step + 1) * c <= self.x.len());
-            assert!((kw + 1) * c <= sum.len());
-            *tap = (kw * c, at * c);
+            assert!(kw * self.step + c <= sum.len());
+            *tap = (kw * self.step, at * c);
         }
         let mut from = 0;
         while from + lanes <= c {
@@ -222,21 +236,27 @@ impl SumStrip<'_> {
             }
             from += lanes;
         }
-        self.tail(from, sum);
+        self.tail(simd, from, sum);
     }
 
-    /// Channels that fill no vector.
+    /// The channels from `from` on, which fill no vector; all of them for kernels of another size.
     #[inline(always)]
-    fn tail(&self, from: usize, sum: &mut [f32]) {
+    fn tail<S: Simd>(&self, simd: S, from: usize, sum: &mut [f32]) {
         let (run, c) = (self.run, self.c);
-        for channel in from..c {
+        for from in (from..c).step_by(S::F32_LANES) {
+            let rest = S::F32_LANES.min(c - from);
             for (kw, at) in &run.taps {
-                let mut total = 0.0f32;
+                let mut total = simd.splat_f32s(0.0);
                 for j in 0..run.count {
-                    let x = self.x[(at + j * run.reading_step) * c + channel];
-                    total = x.mul_add(self.dy[j * run.step * c + channel], total);
+                    let x_at = (at + j * run.reading_step) * c + from;
+                    let dy_at = j * run.step * c + from;
+                    let x = simd.partial_load_f32s(&self.x[x_at..x_at + rest]);
+                    let dy = simd.partial_load_f32s(&self.dy[dy_at..dy_at + rest]);
+                    total = simd.mul_add_f32s(x, dy, total);
                 }
-                sum[kw * c + channel] += total;
+                let sum = &mut sum[kw * self.step + from..][..rest];
+                let before = simd.partial_load_f32s(sum);
+                simd.partial_store_f32s(sum, simd.add_f32s(before, total));
             }
         }
     }

@@ -37,6 +37,14 @@ impl<'a> Strided<'a> {
         Self { values, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
+    /// Some columns of a row-major matrix.
+    fn columns(values: &'a [f32], rows: usize, columns: Columns) -> Self {
+        let Columns { all, first, count } = columns;
+        assert!(first + count <= all, "columns {first} to {} of {all}", first + count);
+        assert_eq!(values.len(), rows * all, "a {rows} × {all} matrix");
+        Self { values: &values[first..], rows, columns: count, row_stride: all, column_stride: 1 }
+    }
+
     fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -48,6 +56,17 @@ impl<'a> Strided<'a> {
     }
 }
 
+/// Some columns of a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Columns {
+    /// Columns of the whole matrix.
+    pub all: usize,
+    /// The first of them.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+}
+
 /// Whether a product replaces what stands in its destination.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Destination {
@@ -57,16 +76,25 @@ enum Destination {
 
 /// `dst = a · b` or `dst += a · b`, single-threaded; `dst` is row-major.
 fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destination) {
+    let n = b.columns;
+    block_into(dst, Columns { all: n, first: 0, count: n }, a, b, destination);
+}
+
+/// As [`block`], into some columns of `dst`.
+fn block_into(dst: &mut [f32], columns: Columns, a: Strided<'_>, b: Strided<'_>, destination: Destination) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
-    assert_eq!(k, b.rows);
-    assert_eq!(dst.len(), m * n);
+    assert_eq!((k, n), (b.rows, columns.count));
+    assert!(columns.first + n <= columns.all);
+    assert_eq!(dst.len(), m * columns.all);
     if m == 0 || n == 0 {
         return;
     }
-    // SAFETY: `Strided` is made by `row_major`, which asserts that its values are exactly rows × columns, by
-    // `transposed`, which swaps both, and once with an assertion of its own beside it; so every element the strides
-    // reach lies within the slices. `dst` is asserted to hold m · n values, is written row-major, and cannot alias `a` or `b`, as it
-    // is borrowed mutably. With `Replace`, gemm does not read `dst`.
+    let dst = &mut dst[columns.first..];
+    // SAFETY: `Strided` is made by `row_major` and `columns`, which assert that its values are exactly rows × all
+    // columns, by `transposed`, which swaps both, and once with an assertion of its own beside it; so every element
+    // the strides reach lies within the slices. `dst` is asserted to hold m rows of all columns, of which n from the
+    // first on are written, and cannot alias `a` or `b`, as it is borrowed mutably. With `Replace`, gemm does not
+    // read `dst`.
     unsafe {
         gemm::gemm(
             m,
@@ -74,7 +102,7 @@ fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destinati
             k,
             dst.as_mut_ptr(),
             1,
-            n as isize,
+            columns.all as isize,
             destination == Destination::Add,
             a.values.as_ptr(),
             a.column_stride as isize,
@@ -132,14 +160,37 @@ pub(super) fn tile_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n
     });
 }
 
-/// As [`product`], on the calling thread.
-pub(super) fn product_single(y: &mut [f32], x: &[f32], w: &[f32], m: usize, k: usize, n: usize) {
-    block(y, Strided::row_major(x, m, k), Strided::row_major(w, k, n), Destination::Replace);
+/// Some columns of `y` as the product of `x (m, k)` and the same columns of `w`, on the calling thread.
+pub(super) fn product_columns(y: &mut [f32], x: &[f32], w: &[f32], columns: Columns, m: usize, k: usize) {
+    let (x, w) = (Strided::row_major(x, m, k), Strided::columns(w, k, columns));
+    block_into(y, columns, x, w, Destination::Replace);
 }
 
-/// As [`add_product_nt`], on the calling thread.
-pub(super) fn add_product_nt_single(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
-    block(dx, Strided::row_major(dy, m, n), Strided::row_major(w, k, n).transposed(), Destination::Add);
+/// `dx (m, k)` as the product of some columns of `dy` and the same of `w`, transposed; on the calling thread.
+pub(super) fn product_nt_columns(
+    dx: &mut [f32],
+    dy: &[f32],
+    w: &[f32],
+    columns: Columns,
+    m: usize,
+    k: usize,
+) {
+    let w = Strided::columns(w, k, columns).transposed();
+    block(dx, Strided::columns(dy, m, columns), w, Destination::Replace);
+}
+
+/// Adds to some columns of `dw` the product of `x (m, k)`, transposed, and the same columns of `dy`; on the calling
+/// thread.
+pub(super) fn add_product_tn_columns(
+    dw: &mut [f32],
+    x: &[f32],
+    dy: &[f32],
+    columns: Columns,
+    m: usize,
+    k: usize,
+) {
+    let x = Strided::row_major(x, m, k).transposed();
+    block_into(dw, columns, x, Strided::columns(dy, m, columns), Destination::Add);
 }
 
 /// `dw (k, n) = xᵀ · dy`, on the calling thread.

@@ -22,6 +22,7 @@ mod pool;
 mod proxy_norm;
 mod signals;
 mod simd;
+mod spread;
 mod squeeze_excite;
 mod threads;
 mod tile;
