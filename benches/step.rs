@@ -99,16 +99,21 @@ fn median_step(cell: &Cell, seconds: f64) -> f64 {
     let targets = smoothed(&labels, CLASSES, 0.1);
     let pixels: Vec<f32> =
         (0..cell.batch * cell.side * cell.side * 3).map(|i| ((i * 7919) as f32 * 0.001).sin()).collect();
-    let mut step = || {
-        if cell.training {
+    if cell.training {
+        return median_of(seconds, || {
             let stream = ChaCha8Rng::seed_from_u64(0);
             trainee.step(pixels.clone(), targets.clone(), cell.side, 0.0, stream).unwrap();
-        } else {
-            let images = image(pixels.clone(), (cell.batch, cell.side, cell.side, 3));
-            let mut pass = Pass::evaluation(&trainee.parameters);
-            std::hint::black_box(view(&trainee.network.forward(images, &mut pass)));
-        }
-    };
+        });
+    }
+    let mut pass = Pass::evaluation(&trainee.parameters);
+    median_of(seconds, || {
+        let images = image(pixels.clone(), (cell.batch, cell.side, cell.side, 3));
+        std::hint::black_box(view(&trainee.network.forward(images, &mut pass)));
+    })
+}
+
+/// Median seconds of what is called again and again.
+fn median_of(seconds: f64, mut step: impl FnMut()) -> f64 {
     for _ in 0..2 {
         step();
     }

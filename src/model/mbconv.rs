@@ -91,9 +91,8 @@ impl MBConv {
         let (x, mut tape) = x.split_tape();
         let (n, h, w, _) = *x.shape();
         let parameters = pass.parameters;
-        let trains = pass.training.is_some();
-        let mut norm = |layer: &'_ NormLayer| layer.in_block(&mut tape, parameters, trains);
         let survival = self.survival(n, &mut pass.training);
+        let mut norm = |layer: &'_ NormLayer| layer.in_block(&mut tape, pass);
         let (expand_norm, spatial_norm, project_norm) = (
             self.expand.as_ref().map(|expand| norm(&expand.norm)),
             norm(&self.spatial.norm),

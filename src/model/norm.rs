@@ -112,7 +112,7 @@ impl NormLayer {
         let activation = if after == After::Nothing { Activation::Identity } else { Activation::Swish };
         match (self.recipe.norm.groups(self.channels), self.running) {
             (Some(groups), _) => {
-                let (x, proxy) = self.proxy_moments(x, after, parameters);
+                let (x, proxy) = self.proxy_moments(x, after, pass);
                 let scaling = match after {
                     After::SwishScaleDelayed => ProxyScaling::Delayed,
                     After::Swish | After::Nothing => ProxyScaling::Applied,
@@ -142,17 +142,16 @@ impl NormLayer {
         }
     }
 
-    /// The norm as a part of a block that is computed at once; `trains` says whether batch norm takes the
-    /// batch's statistics.
+    /// The norm as a part of a block that is computed at once.
     pub(super) fn in_block<'a, T: Tape<f32, Cpu> + 'static>(
         &self,
         tape: &mut T,
-        parameters: &'a Parameters,
-        trains: bool,
+        pass: &mut Pass<'a>,
     ) -> MbConvNorm<'a> {
+        let parameters = pass.parameters;
         let statistics = match (self.recipe.norm.groups(self.channels), self.running) {
             (Some(groups), _) => BlockStatistics::Groups(groups),
-            (None, Some((mean, variance))) if !trains => BlockStatistics::Frozen(Moments {
+            (None, Some((mean, variance))) if pass.training.is_none() => BlockStatistics::Frozen(Moments {
                 mean: parameters.slice(mean).to_vec(),
                 var: parameters.slice(variance).to_vec(),
             }),
@@ -169,7 +168,7 @@ impl NormLayer {
                 beta: self.beta.map(|beta| parameters.tensor(beta)),
             },
             epsilon: self.recipe.epsilon,
-            proxy: self.moments(tape, self.after, parameters).map(|proxy| (proxy, scaling)),
+            proxy: self.moments(tape, self.after, pass).map(|proxy| (proxy, scaling)),
         }
     }
 
@@ -184,10 +183,10 @@ impl NormLayer {
         &self,
         x: Image<T>,
         after: After,
-        parameters: &Parameters,
+        pass: &mut Pass<'_>,
     ) -> (Image<T>, Option<ProxyMoments>) {
         let (x, mut tape) = x.split_tape();
-        let moments = self.moments(&mut tape, after, parameters);
+        let moments = self.moments(&mut tape, after, pass);
         (x.put_tape(tape), moments)
     }
 
@@ -195,16 +194,26 @@ impl NormLayer {
         &self,
         tape: &mut T,
         after: After,
-        parameters: &Parameters,
+        pass: &mut Pass<'_>,
     ) -> Option<ProxyMoments> {
         let (shift, scale) = self.proxy.filter(|_| after != After::Nothing)?;
         let beta = self.beta?;
+        // Moments that were computed before have no way back to the parameters.
+        let known = pass.moments.as_ref().filter(|_| !T::OWNS_TAPE);
+        if let Some(known) = known.and_then(|moments| moments.get(&self.gamma)) {
+            return Some(known.clone());
+        }
+        let parameters = pass.parameters;
         let proxy = ProxyParameters {
             gamma: parameters.tensor(self.gamma),
             beta: parameters.tensor(beta),
             shift: parameters.tensor(shift),
             scale: parameters.tensor(scale),
         };
-        Some(ops::proxy_moments(tape, proxy, Activation::Swish, self.recipe.proxy_epsilon))
+        let moments = ops::proxy_moments(tape, proxy, Activation::Swish, self.recipe.proxy_epsilon);
+        if let Some(known) = &mut pass.moments {
+            known.insert(self.gamma, moments.clone());
+        }
+        Some(moments)
     }
 }

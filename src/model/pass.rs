@@ -1,11 +1,13 @@
 //! One pass through a network: with which numbers, and whether for training.
 
+use std::collections::HashMap;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::parameters::{ParameterId, Parameters};
 use super::signals::Signals;
-use crate::ops::Moments;
+use crate::ops::{Moments, ProxyMoments};
 
 /// What a layer needs to know of the pass it is part of.
 pub struct Pass<'a> {
@@ -15,23 +17,26 @@ pub struct Pass<'a> {
     pub training: Option<&'a mut Training>,
     /// Present where signals are recorded.
     pub(super) signals: Option<&'a mut Signals>,
+    /// In evaluation, the proxy moments of the layers passed so far, by their gains: functions of the parameters
+    /// alone, and so the same for every batch.
+    pub(super) moments: Option<HashMap<ParameterId, ProxyMoments>>,
 }
 
 impl<'a> Pass<'a> {
-    /// A pass for evaluation: running statistics, nothing dropped.
+    /// A pass for evaluation: running statistics, nothing dropped. It may take one batch after another.
     pub fn evaluation(parameters: &'a Parameters) -> Self {
-        Self { parameters, training: None, signals: None }
+        Self { parameters, training: None, signals: None, moments: Some(HashMap::new()) }
     }
 
     /// A pass for training.
     pub fn training(parameters: &'a Parameters, training: &'a mut Training) -> Self {
-        Self { parameters, training: Some(training), signals: None }
+        Self { parameters, training: Some(training), signals: None, moments: None }
     }
 
     /// A pass that records what every norm sends on: batch norm with the statistics of this batch, as in
     /// training, but nothing dropped, and nothing left behind but the signals.
     pub fn recording(parameters: &'a Parameters, signals: &'a mut Signals) -> Self {
-        Self { parameters, training: None, signals: Some(signals) }
+        Self { parameters, training: None, signals: Some(signals), moments: None }
     }
 }
 

@@ -152,6 +152,19 @@ fn a_cut_network_computes_the_whole() {
 }
 
 #[test]
+fn a_pass_may_take_one_batch_after_another() {
+    for norm in norms() {
+        let (network, mut parameters) = EfficientNet::new(&network(4), &recipe(norm), 1);
+        stirred(&mut parameters);
+        let mut pass = Pass::evaluation(&parameters);
+        for n in [2, 1] {
+            let fresh = network.forward(images(n), &mut Pass::evaluation(&parameters));
+            assert_eq!(view(&network.forward(images(n), &mut pass)), view(&fresh), "{norm}");
+        }
+    }
+}
+
+#[test]
 fn running_statistics_approach_the_batchs() {
     let (network, mut parameters) = EfficientNet::new(&network(1), &recipe(Norm::Batch), 1);
     for _ in 0..150 {

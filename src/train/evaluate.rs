@@ -39,10 +39,11 @@ pub fn evaluate(
     };
     let classes = dataset.classes().len();
     let loader = EvalLoader::new(Arc::clone(dataset), &settings.data, Split::Test, side, BATCH, threads)?;
+    let mut pass = Pass::evaluation(parameters);
     for batch in loader {
         let batch = batch?;
         let images: Image<NoneTape> = image(batch.images, (batch.labels.len(), side, side, 3));
-        let logits = network.forward(images, &mut Pass::evaluation(parameters));
+        let logits = network.forward(images, &mut pass);
         for (row, label) in view(&logits).chunks_exact(classes).zip(&batch.labels) {
             let rank = rank_of(row, *label);
             report.images += 1;
