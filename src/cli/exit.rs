@@ -60,11 +60,6 @@ impl Failure {
         Self { code, message: None, hints: Vec::new() }
     }
 
-    /// It did what could be done; the rest is said already.
-    pub(super) fn partly() -> Self {
-        Self::silent(FAILED)
-    }
-
     /// Adds what the user can do.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

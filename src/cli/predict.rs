@@ -7,7 +7,7 @@ use std::thread;
 use clap::ArgGroup;
 
 use super::Context;
-use super::exit::Failure;
+use super::exit::{FAILED, Failure};
 use super::look::Format;
 use super::weights::{checked, of_trial};
 use crate::data::Photos;
@@ -54,7 +54,7 @@ pub(super) struct Arguments {
     format: Format,
 }
 
-/// Numbers of an activation of a batch at most, which bounds its memory: 64 images of 32 pixels, 1 of 256.
+/// Pixels of a batch at most, which bounds its memory: 64 images of 32 × 32, one of 256 × 256.
 const PIXELS_OF_A_BATCH: usize = 64 * 32 * 32;
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         Format::Csv | Format::Json => along(&photos, &ranked),
     };
     context.look.write(&rows, arguments.format, None)?;
-    if unreadable.is_empty() { Ok(()) } else { Err(Failure::partly()) }
+    if unreadable.is_empty() { Ok(()) } else { Err(Failure::silent(FAILED)) }
 }
 
 /// The images that paths name: files as they are, of folders every file whose name ends as an image's, by path.
@@ -136,8 +136,9 @@ fn logits(trained: &TrainedNetwork, photos: &Photos, side: usize) -> Result<Vec<
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let batch_size = (PIXELS_OF_A_BATCH / (side * side)).clamp(1, 64);
     let mut all = Vec::with_capacity(photos.len());
+    let mut logits_of = trained.classifier();
     for batch in photos.batches(batch_size, threads)? {
-        let logits = trained.logits(batch?.images, side);
+        let logits = logits_of(batch?.images, side);
         all.extend(logits.chunks_exact(trained.description.classes.len()).map(<[f32]>::to_vec));
     }
     Ok(all)

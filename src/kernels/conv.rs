@@ -147,19 +147,3 @@ impl<'w> Plan<'w> {
         g
     }
 }
-
-/// `y (n, h_out, w_out, c_out)` of `x (n, h, w, c_in)` and `w (k, k, c_in / groups, c_out)`.
-pub fn forward(g: &ConvGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
-    Plan::new(g, w).forward(x, y);
-}
-
-/// Adds to `dx` the gradient that `dy` gives it.
-pub fn add_grad_input(g: &ConvGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    Plan::new(g, w).add_input_gradient(dy, dx);
-}
-
-/// Adds to `dw` the gradient that `x` and `dy` give it.
-pub fn add_grad_weight(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    // A weight's gradient does not depend on the weight.
-    Plan::new(g, &vec![0.0; g.weight_len()]).add_weight_gradient(x, dy, dw);
-}

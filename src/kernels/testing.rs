@@ -107,9 +107,10 @@ impl ConvTester {
         same_for_any_threads(|| {
             let mut y = vec![f32::NAN; g.output_len()];
             let (mut dx, mut dw) = (vec![0.0; g.input_len()], vec![0.0; g.weight_len()]);
-            conv::forward(&g, &x, &w, &mut y);
-            conv::add_grad_input(&g, &dy, &w, &mut dx);
-            conv::add_grad_weight(&g, &x, &dy, &mut dw);
+            let plan = conv::Plan::new(&g, &w);
+            plan.forward(&x, &mut y);
+            plan.add_input_gradient(&dy, &mut dx);
+            plan.add_weight_gradient(&x, &dy, &mut dw);
             [y, dx, dw].concat()
         });
         self.check(&g);
@@ -133,13 +134,14 @@ impl ConvTester {
     fn check(self, g: &ConvGeometry) {
         let (x, w, dy) = (random(g.input_len(), 1), random(g.weight_len(), 2), random(g.output_len(), 3));
         let mut y = vec![f32::NAN; g.output_len()];
-        conv::forward(g, &x, &w, &mut y);
+        let plan = conv::Plan::new(g, &w);
+        plan.forward(&x, &mut y);
         assert_close(&format!("y {g:?}"), &y, &reference::conv(g, &x, &w), 1e-6);
 
         let (before_dx, before_dw) = (random(g.input_len(), 4), random(g.weight_len(), 5));
         let (mut dx, mut dw) = (before_dx.clone(), before_dw.clone());
-        conv::add_grad_input(g, &dy, &w, &mut dx);
-        conv::add_grad_weight(g, &x, &dy, &mut dw);
+        plan.add_input_gradient(&dy, &mut dx);
+        plan.add_weight_gradient(&x, &dy, &mut dw);
         let (expected_dx, expected_dw) = reference::conv_gradients(g, &x, &w, &dy);
         let sum = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
         assert_close(&format!("dx {g:?}"), &dx, &sum(&expected_dx, &before_dx), 1e-6);

@@ -7,7 +7,8 @@ use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
 
 use super::tape::{on_way_back, tensor};
 use super::{Image, Vector, view};
-use crate::kernels::{ConvGeometry, Padding, conv as kernel, matmul};
+use crate::kernels::conv::Plan;
+use crate::kernels::{ConvGeometry, Padding, matmul};
 
 /// What a convolution is, apart from its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +54,14 @@ fn conv_of<T: Tape<f32, Cpu> + 'static>(
     let ConvShape { kernel, stride, c_out, groups, padding } = shape;
     let geometry = ConvGeometry { n, h, w, c_in, c_out, kernel, stride, groups, padding };
     let mut y = vec![0.0; geometry.output_len()];
-    kernel::forward(&geometry, view(&x), view(weight), &mut y);
+    Plan::new(&geometry, view(weight)).forward(view(&x), &mut y);
     let y = tensor(x.device(), y, (n, geometry.h_out(), geometry.w_out(), c_out));
     let weight = weight.clone();
     on_way_back(&mut tape, &y, move |grads, dy| {
-        kernel::add_grad_weight(&geometry, view(&x), &dy, grads.get_or_alloc_mut(&weight)?);
+        let plan = Plan::new(&geometry, view(&weight));
+        plan.add_weight_gradient(view(&x), &dy, grads.get_or_alloc_mut(&weight)?);
         if input == Input::Activations {
-            kernel::add_grad_input(&geometry, &dy, view(&weight), grads.get_or_alloc_mut(&x)?);
+            plan.add_input_gradient(&dy, grads.get_or_alloc_mut(&x)?);
         }
         Ok(())
     });

@@ -6,10 +6,10 @@ use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
 use super::gate::Tensors as GateTensors;
 use super::norm::{Affine, ProxyScaling, Tensors as NormTensors};
 use super::proxy_norm::ProxyMoments;
-use super::tape::{Grads, on_way_back, tensor};
+use super::tape::{on_way_back, tensor};
 use super::{ConvShape, Image, SqueezeExcite, Vector, view};
 use crate::kernels::mbconv::{Block, BlockMoments, BlockNorm, BlockShape, BlockWeights, NormStatistics};
-use crate::kernels::{AffineGradients, ConvGeometry, Moments};
+use crate::kernels::{ConvGeometry, Moments};
 
 /// Where the statistics of a block's norm come from.
 #[derive(Debug, Clone)]
@@ -79,15 +79,15 @@ pub fn mbconv<T: Tape<f32, Cpu> + 'static>(
         let d = tensors.block().backward(kept, view(&x), &dy, grads.get_or_alloc_mut(&x)?);
         if let (Some((weight, norm)), Some((d_weight, d_norm))) = (&tensors.expand, &d.expand) {
             d_weight.add_to(grads.get_or_alloc_mut(weight)?);
-            norm.add_gradients(grads, d_norm)?;
+            norm.tensors.add_gradients(grads, d_norm)?;
         }
         d.spatial.add_to(grads.get_or_alloc_mut(&tensors.spatial)?);
-        tensors.spatial_norm.add_gradients(grads, &d.spatial_norm)?;
+        tensors.spatial_norm.tensors.add_gradients(grads, &d.spatial_norm)?;
         if let (Some(gate), Some(d_gate)) = (&tensors.gate, &d.gate) {
             gate.add_gradients(grads, d_gate)?;
         }
         d.project.add_to(grads.get_or_alloc_mut(&tensors.project)?);
-        tensors.project_norm.add_gradients(grads, &d.project_norm)
+        tensors.project_norm.tensors.add_gradients(grads, &d.project_norm)
     });
     (y.put_tape(tape), moments)
 }
@@ -172,9 +172,5 @@ impl Norm {
             proxy_mean: self.tensors.proxy_mean.as_ref().map(view),
             proxy_scale: self.tensors.proxy_scale.as_ref().map(view),
         }
-    }
-
-    fn add_gradients(&self, grads: &mut Grads, d: &AffineGradients) -> Result<(), dfdx::tensor::CpuError> {
-        self.tensors.add_gradients(grads, d)
     }
 }

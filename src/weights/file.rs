@@ -54,15 +54,14 @@ impl TrainedNetwork {
         Ok((network, blake3::hash(&bytes).to_hex().to_string()))
     }
 
-    /// Logits `(n, classes)` of normalized images `(n, side, side, 3)`, as in evaluation.
-    ///
-    /// # Panics
-    /// If `images` are no whole number of images.
-    pub fn logits(&self, images: Vec<f32>, side: usize) -> Vec<f32> {
-        let n = images.len() / (side * side * 3);
-        let logits =
-            self.network.forward(image(images, (n, side, side, 3)), &mut Pass::evaluation(&self.parameters));
-        view(&logits).to_vec()
+    /// What gives logits `(n, classes)` of normalized images `(n, side, side, 3)`, as in evaluation, batch after batch.
+    /// It panics if the images are no whole number of images.
+    pub fn classifier(&self) -> impl FnMut(Vec<f32>, usize) -> Vec<f32> {
+        let mut pass = Pass::evaluation(&self.parameters);
+        move |images, side| {
+            let n = images.len() / (side * side * 3);
+            view(&self.network.forward(image(images, (n, side, side, 3)), &mut pass)).to_vec()
+        }
     }
 
     fn of(file: &SafeTensors<'_>, description: Description, path: &Path) -> Result<Self, WeightsFileError> {
@@ -129,7 +128,7 @@ mod tests {
     }
 
     fn logits(trained: &TrainedNetwork) -> Vec<f32> {
-        trained.logits((0..16 * 16 * 3).map(|i| (i as f32).sin()).collect(), 16)
+        trained.classifier()((0..16 * 16 * 3).map(|i| (i as f32).sin()).collect(), 16)
     }
 
     #[test]

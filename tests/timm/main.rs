@@ -98,7 +98,7 @@ fn gives_timms_logits(name: &str) {
     let network = imported(timm, folder.path());
     for side in SIDES {
         let theirs = expected(name, side);
-        let error = relative_error(&network.logits(images(side), side), &theirs);
+        let error = relative_error(&network.classifier()(images(side), side), &theirs);
         println!("{name} at {side}: relative error {error:.1e}");
         assert!(error < TOLERANCE, "{name} at {side}: {error}");
         // The images must matter, or features could be wrong unseen.

@@ -6,7 +6,7 @@ use super::super::gemm::{add_tile_product_nt, tile_product_nt};
 use super::super::norm::{GradientMeans, Statistics, Sums};
 use super::forward::Steps;
 use super::parts::{Item, Part, PartSums, add_product, add_sums, for_items, split};
-use super::tile::{Kept, Shared};
+use super::tile::{Kept, Shared, passed};
 use super::{Block, BlockGradients, BlockNorm, NormStatistics, WeightGradient};
 
 impl Block<'_> {
@@ -116,7 +116,7 @@ impl Steps<'_> {
             }
         }
         *item.gradient = gradient;
-        let statistics = (item.tile.project.as_ref(), shared.project.as_ref());
+        let statistics = passed(&item.tile.project, &shared.project);
         let place = (shape.pixels_out(), Activation::Identity);
         let (sums, means) = affine(norm, place, &item.tile.p, statistics, item.gradient);
         add_sums(&mut item.sums.project_norm, sums);
@@ -133,10 +133,9 @@ impl Steps<'_> {
         let (shape, weights) = (&self.block.shape, &self.block.weights);
         let (pixels, c_mid, c_out) =
             (item.tile.images.len() * shape.pixels_out(), shape.c_mid(), shape.c_out);
-        if let Some(statistics) = item.tile.project.as_ref().or(shared.project.as_ref()) {
-            let pass = weights.project_norm.pass(shape.pixels_out(), Activation::Identity);
-            pass.input_gradient(&item.tile.p, statistics, means, item.gradient);
-        }
+        let pass = weights.project_norm.pass(shape.pixels_out(), Activation::Identity);
+        let statistics = passed(&item.tile.project, &shared.project);
+        pass.input_gradient(&item.tile.p, statistics, means, item.gradient);
         let b = self.activated_spatial(item.tile, shared);
         let mut gradient = Buffer::stale(pixels * c_mid);
         tile_product_nt(&mut gradient, item.gradient, weights.project, pixels, c_out, c_mid);
@@ -154,7 +153,7 @@ impl Steps<'_> {
             _ => add_product(&mut item.sums.project, &b, item.gradient, (pixels, c_mid, c_out)),
         }
         *item.gradient = gradient;
-        let statistics = (item.tile.spatial.as_ref(), shared.spatial.as_ref());
+        let statistics = passed(&item.tile.spatial, &shared.spatial);
         let place = (shape.pixels_out(), Activation::Swish);
         let (sums, means) = affine(&weights.spatial_norm, place, &item.tile.d, statistics, item.gradient);
         add_sums(&mut item.sums.spatial_norm, sums);
@@ -171,10 +170,9 @@ impl Steps<'_> {
         x: &[f32],
     ) -> Option<GradientMeans> {
         let (shape, weights) = (&self.block.shape, &self.block.weights);
-        if let Some(statistics) = item.tile.spatial.as_ref().or(shared.spatial.as_ref()) {
-            let pass = weights.spatial_norm.pass(shape.pixels_out(), Activation::Swish);
-            pass.input_gradient(&item.tile.d, statistics, means, item.gradient);
-        }
+        let pass = weights.spatial_norm.pass(shape.pixels_out(), Activation::Swish);
+        let statistics = passed(&item.tile.spatial, &shared.spatial);
+        pass.input_gradient(&item.tile.d, statistics, means, item.gradient);
         item.tile.d = Buffer::default();
         let a = self.activated_expansion(item.tile, shared);
         let input = a.as_deref().unwrap_or_else(|| self.input(item.tile, x));
@@ -190,7 +188,7 @@ impl Steps<'_> {
         let mut gradient = a.unwrap_or_default();
         self.plan.input_gradient(item.gradient, &mut gradient);
         *item.gradient = gradient;
-        let statistics = (item.tile.expand.as_ref(), shared.expand.as_ref());
+        let statistics = passed(&item.tile.expand, &shared.expand);
         let place = (shape.pixels_in(), Activation::Swish);
         let (sums, means) = affine(norm, place, &item.tile.e, statistics, item.gradient);
         add_sums(&mut item.sums.expand_norm, sums);
@@ -202,10 +200,9 @@ impl Steps<'_> {
         let Some((weight, norm)) = &self.block.weights.expand else { return };
         let shape = &self.block.shape;
         let (pixels, c_in, c_mid) = (item.tile.images.len() * shape.pixels_in(), shape.c_in, shape.c_mid());
-        if let Some(statistics) = item.tile.expand.as_ref().or(shared.expand.as_ref()) {
-            let pass = norm.pass(shape.pixels_in(), Activation::Swish);
-            pass.input_gradient(&item.tile.e, statistics, means, item.gradient);
-        }
+        let pass = norm.pass(shape.pixels_in(), Activation::Swish);
+        let statistics = passed(&item.tile.expand, &shared.expand);
+        pass.input_gradient(&item.tile.e, statistics, means, item.gradient);
         item.tile.e = Buffer::default();
         let input = self.input(item.tile, x);
         add_product(&mut item.sums.expand, input, item.gradient, (pixels, c_in, c_mid));
@@ -229,11 +226,10 @@ fn affine(
     norm: &BlockNorm<'_>,
     (pixels, activation): (usize, Activation),
     values: &[f32],
-    (own, shared): (Option<&Statistics>, Option<&Statistics>),
+    statistics: &Statistics,
     gradient: &mut [f32],
 ) -> (Sums, GradientMeans) {
     let pass = norm.pass(pixels, activation);
-    let Some(statistics) = own.or(shared) else { unreachable!("a norm that was passed has statistics") };
     let sums = pass.affine_gradient(values, statistics, gradient);
     let means = match norm.statistics {
         // Known when all tiles have summed.

@@ -7,7 +7,7 @@ use super::super::norm::{PartMoments, Statistics};
 use super::super::squeeze_excite::{Gate, GateShape};
 use super::super::threads::map_items;
 use super::super::{Activation, Moments};
-use super::tile::{Kept, Shared, Tile, tiles};
+use super::tile::{Kept, Shared, Tile, passed, tiles};
 use super::{Block, BlockMoments, BlockNorm, NormStatistics};
 
 impl<'a> Block<'a> {
@@ -132,7 +132,7 @@ impl<'a> Steps<'a> {
     /// The expansion, normalized and activated; nothing where the block does not expand.
     pub(super) fn activated_expansion(&self, tile: &Tile, shared: &Shared) -> Option<Buffer> {
         let (_, norm) = self.block.weights.expand?;
-        let statistics = tile.expand.as_ref().or(shared.expand.as_ref())?;
+        let statistics = passed(&tile.expand, &shared.expand);
         let mut a = Buffer::stale(tile.e.len());
         norm.pass(self.block.shape.pixels_in(), Activation::Swish).forward(&tile.e, statistics, &mut a);
         Some(a)
@@ -150,10 +150,8 @@ impl<'a> Steps<'a> {
     /// The spatial convolution, normalized and activated.
     pub(super) fn activated_spatial(&self, tile: &Tile, shared: &Shared) -> Buffer {
         let mut b = Buffer::stale(tile.d.len());
-        if let Some(statistics) = tile.spatial.as_ref().or(shared.spatial.as_ref()) {
-            let pass = self.block.weights.spatial_norm.pass(self.block.shape.pixels_out(), Activation::Swish);
-            pass.forward(&tile.d, statistics, &mut b);
-        }
+        let pass = self.block.weights.spatial_norm.pass(self.block.shape.pixels_out(), Activation::Swish);
+        pass.forward(&tile.d, passed(&tile.spatial, &shared.spatial), &mut b);
         b
     }
 
@@ -173,10 +171,8 @@ impl<'a> Steps<'a> {
 
     fn finish(&self, tile: &Tile, shared: &Shared, x: &[f32], y: &mut [f32]) {
         let shape = &self.block.shape;
-        if let Some(statistics) = tile.project.as_ref().or(shared.project.as_ref()) {
-            let pass = self.block.weights.project_norm.pass(shape.pixels_out(), Activation::Identity);
-            pass.forward(&tile.p, statistics, y);
-        }
+        let pass = self.block.weights.project_norm.pass(shape.pixels_out(), Activation::Identity);
+        pass.forward(&tile.p, passed(&tile.project, &shared.project), y);
         if !shape.residual {
             return;
         }

@@ -148,7 +148,8 @@ impl Numbers {
             norm.pass(before, Activation::Swish).forward(&e, &self.statistics(&e, before, c), &mut a);
         }
         let mut d = vec![0.0; n * after * c];
-        conv::forward(&shape.spatial, &a, weights.spatial, &mut d);
+        let plan = conv::Plan::new(&shape.spatial, weights.spatial);
+        plan.forward(&a, &mut d);
         let spatial_statistics = self.statistics(&d, after, c);
         let spatial_pass = weights.spatial_norm.pass(after, Activation::Swish);
         let mut b = d.clone();
@@ -200,10 +201,10 @@ impl Numbers {
             all.push(("spatial m", d_spatial_norm.proxy_mean));
         }
         let mut d_spatial = vec![0.0; weights.spatial.len()];
-        conv::add_grad_weight(&shape.spatial, &a, &dd, &mut d_spatial);
+        plan.add_weight_gradient(&a, &dd, &mut d_spatial);
         all.push(("spatial", d_spatial));
         let mut da = vec![0.0; a.len()];
-        conv::add_grad_input(&shape.spatial, &dd, weights.spatial, &mut da);
+        plan.add_input_gradient(&dd, &mut da);
         let mut dx = if shape.residual { dy.to_vec() } else { vec![0.0; x.len()] };
         match &weights.expand {
             Some((weight, norm)) => {

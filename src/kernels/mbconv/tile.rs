@@ -55,6 +55,14 @@ pub(super) struct Shared {
     pub(super) moments: Option<BlockMoments>,
 }
 
+/// The statistics of a norm that was passed: the tile's own, or those that all tiles share.
+pub(super) fn passed<'a>(own: &'a Option<Statistics>, shared: &'a Option<Statistics>) -> &'a Statistics {
+    match own.as_ref().or(shared.as_ref()) {
+        Some(statistics) => statistics,
+        None => unreachable!("a norm that was passed has statistics"),
+    }
+}
+
 impl Kept {
     /// The batch's moments, of batch norms.
     pub fn moments(&self) -> Option<&BlockMoments> {
