@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use effsweep::analysis::pareto::{Direction, front};
+use effsweep::analysis::hypervolume::hypervolume;
+use effsweep::analysis::pareto::{Direction, front, ranks};
 use effsweep::report::{Column, Rows, Value, csv};
 use effsweep::sweep::Sweep;
 use rand::{RngExt, SeedableRng};
@@ -72,6 +73,26 @@ fn fronts() {
     front_of("random", &random_points::<4>(100_000));
     front_of("unbeaten", &on_sphere(random_points::<3>(10_000)));
     front_of("unbeaten", &on_sphere(random_points::<4>(10_000)));
+    let points = random_points::<2>(100_000);
+    told(
+        "ranks of 100000 random points, 2 objectives",
+        quickest(|| drop(black_box(ranks(&points, &[Direction::Maximize; 2])))),
+    );
+}
+
+fn volume_of<const K: usize>(points: &[[f64; K]]) {
+    let what = format!("hypervolume of {} unbeaten points, {K} objectives", points.len());
+    let volume = || {
+        black_box(hypervolume(points, &[Direction::Maximize; K], &[0.0; K]));
+    };
+    told(&what, quickest(volume));
+}
+
+fn volumes() {
+    volume_of(&on_sphere(random_points::<2>(100_000)));
+    volume_of(&on_sphere(random_points::<3>(10_000)));
+    volume_of(&on_sphere(random_points::<4>(300)));
+    volume_of(&on_sphere(random_points::<5>(100)));
 }
 
 fn rows() {
@@ -88,5 +109,6 @@ fn rows() {
 fn main() {
     grids();
     fronts();
+    volumes();
     rows();
 }

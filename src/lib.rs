@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod arch;
 pub mod cli;
+pub mod cluster;
 pub mod data;
 pub mod durable;
 pub mod kernels;

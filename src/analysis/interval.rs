@@ -69,11 +69,22 @@ pub fn student(values: &[f64]) -> Option<Interval> {
     Some(Interval { low: mean - reach, high: mean + reach })
 }
 
+/// How far one more value may lie from the mean of its group, with 95 %, where all groups have one deviation: Student's
+/// quantile times the pooled sample deviation. `None` without a group of two.
+pub fn pooled_reach(groups: &[Vec<f64>]) -> Option<f64> {
+    let (mut squares, mut freedom) = (0.0, 0);
+    for group in groups.iter().filter(|group| group.len() > 1) {
+        squares += standard_deviation(group)?.powi(2) * (group.len() - 1) as f64;
+        freedom += group.len() - 1;
+    }
+    (freedom > 0).then(|| student_quantile(freedom) * (squares / freedom as f64).sqrt())
+}
+
 /// The 97.5 % quantile of Student's distribution with `freedom` degrees of freedom, at least one.
 ///
 /// With t = √freedom · tan θ the central probability is a finite trigonometric sum in θ (Abramowitz and
 /// Stegun 26.7.3 and 26.7.4), which is solved by halving; no table, and exact for every whole number.
-fn student_quantile(freedom: usize) -> f64 {
+pub(super) fn student_quantile(freedom: usize) -> f64 {
     let (mut low, mut high) = (0.0, FRAC_PI_2);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
@@ -165,6 +176,16 @@ mod tests {
     }
 
     /// `scipy.stats.t.ppf(0.975, freedom)`; the density integrated numerically in θ agrees to ten digits.
+    #[test]
+    fn a_pooled_reach_is_students_times_the_pooled_deviation() {
+        // Deviations √2 with one degree of freedom and 2 with two: variance (2 + 2·4) / 3.
+        let groups = [vec![1.0, 3.0], vec![10.0, 12.0, 14.0], vec![99.0], vec![]];
+        let reach = pooled_reach(&groups).unwrap();
+        assert!((reach - 3.182_446_305 * (10.0_f64 / 3.0).sqrt()).abs() < 1e-6, "{reach}");
+        assert_eq!(pooled_reach(&[vec![1.0]]), None);
+        assert_eq!(pooled_reach(&[vec![1.0, f64::NAN]]), None);
+    }
+
     #[test]
     fn student_quantiles_are_exact_for_odd_and_even_degrees_of_freedom() {
         for (freedom, expected) in [

@@ -164,9 +164,9 @@ impl Layer for Staircase {
     }
 }
 
-/// A cost as a key of a tree.
+/// A number that is not NaN as a key of a tree.
 #[derive(Clone, Copy)]
-struct Ordered(f64);
+pub(super) struct Ordered(pub(super) f64);
 
 impl Ord for Ordered {
     fn cmp(&self, other: &Self) -> Ordering {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::report::number;
-use crate::runner::{Event, Subject, Summary, TrialTask};
+use crate::runner::{Event, Observation, Subject, Summary, TrialTask};
 
 /// A run on its way.
 #[derive(Debug, Default)]
@@ -106,13 +106,33 @@ impl Course {
             }
             Event::Evaluated { trial, report } => {
                 let top1 = report.top1_correct as f64 / report.images.max(1) as f64;
-                Some(format!("{trial}: top-1 {} at {} pixels", number::share(top1), report.test_resolution))
+                let tuned = match report.fine_tune_s {
+                    Some(seconds) => {
+                        format!(" after fine-tuning {} in {}", report.fine_tuning, number::duration(seconds))
+                    }
+                    None => String::new(),
+                };
+                let (top1, side) = (number::share(top1), report.test_resolution);
+                Some(format!("{trial}: top-1 {top1} at {side} pixels{tuned}"))
             }
             Event::TrialFinished { .. }
             | Event::TrialDiverged { .. }
             | Event::TrialRetrying { .. }
             | Event::TrialFailed { .. }
+            | Event::TrialRefused { .. }
             | Event::TrialStopped { .. } => self.end(event),
+            Event::LeftToOthers => Some("other runs are still at work; the last of them measures".to_owned()),
+            Event::Settling { configuration, observation, share } => {
+                let what = match observation {
+                    Observation::Seed => "another seed",
+                    Observation::Round => "another round",
+                };
+                let share = 100.0 * share;
+                Some(format!(
+                    "settling: {what} of {configuration}, expected to settle {share:.0} % of what is undecided"
+                ))
+            }
+            Event::Settled => Some("settled: nothing on the front is undecided".to_owned()),
             Event::MeasuringStarted { .. } => {
                 self.measuring_since = Some(now);
                 self.measure(event)
@@ -187,6 +207,16 @@ impl Course {
                 self.failed += 1;
                 (trial, format!("{trial}: failed ({}): {message}", cause.name()), true)
             }
+            Event::TrialRefused { trial, need, budget } => {
+                let (need, budget) = (number::bytes(*need as f64), number::bytes(*budget as f64));
+                (
+                    trial,
+                    format!(
+                        "{trial}: not started: it would need about {need} of memory, and {budget} is there"
+                    ),
+                    true,
+                )
+            }
             Event::TrialRetrying { trial, cause, message, wait } => {
                 let wait = number::duration(wait.as_secs_f64());
                 (trial, format!("{trial}: failed ({}), again in {wait}: {message}", cause.name()), false)
@@ -245,6 +275,8 @@ fn ended(summary: &Summary) -> String {
         (summary.finished, "finished"),
         (summary.diverged, "diverged"),
         (summary.failed, "failed"),
+        (summary.out_of_memory, "out of memory"),
+        (summary.refused, "not started for want of memory"),
         (summary.evaluated, "evaluated further"),
         (summary.measured, "rounds measured"),
         (summary.unmeasured, "without a measurement"),

@@ -12,6 +12,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::arch::ArchError;
+use crate::cluster::ClusterError;
 use crate::data::DataError;
 use crate::durable::WriteError;
 use crate::runner::RunError;
@@ -140,6 +141,22 @@ impl From<RunError> for Failure {
             other => {
                 let message = with_causes(format_args!("failed to {other}"), other.source());
                 Self { code: code(other.kind()), message: Some(message), hints: Vec::new() }
+            }
+        }
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        match error {
+            ClusterError::Sweep(error) => error.into(),
+            ClusterError::Store(error) => error.into(),
+            ClusterError::Run(error) => error.into(),
+            ClusterError::Write(error) => error.into(),
+            other => {
+                let message = with_causes(format_args!("failed to {other}"), other.source());
+                let code = if other.is_users() { USER } else { FAILED };
+                Self { code, message: Some(message), hints: Vec::new() }
             }
         }
     }

@@ -6,25 +6,41 @@
 //!
 //! *Architecture invariant*: nothing below knows a terminal, an argument or an exit code.
 
+mod account;
+mod archive;
+mod cancel;
+mod choice;
+mod collect;
+mod compare;
 mod completions;
 mod course;
+mod doctor;
 mod exit;
 mod export;
+mod forget;
 mod hand;
 mod look;
+mod measure;
+mod merge;
 mod network;
 mod pareto;
 mod plan;
+mod plot;
 mod predict;
 mod progress;
 mod query;
+mod report;
+mod retry;
 mod run;
 mod show;
 mod signals;
 mod sql;
 mod status;
+mod submit;
 mod summary;
+mod watch;
 mod weights;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,15 +92,30 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Measure(measure::Arguments),
     Plan(plan::Arguments),
     Status(status::Arguments),
+    Watch(watch::Arguments),
     Show(show::Arguments),
     Sql(sql::Arguments),
     Pareto(pareto::Arguments),
+    Compare(compare::Arguments),
+    Report(report::Arguments),
+    Plot(plot::Arguments),
     Export(export::Arguments),
     Weights(weights::Arguments),
     Predict(predict::Arguments),
+    Retry(retry::Arguments),
+    Forget(forget::Arguments),
+    Archive(archive::Arguments),
+    Doctor(doctor::Arguments),
+    Submit(submit::Arguments),
+    Collect(collect::Arguments),
+    Cancel(cancel::Arguments),
+    Merge(merge::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    Work(work::Arguments),
     /// Do one job that a runner hands over.
     #[command(hide = true)]
     Worker,
@@ -109,14 +140,28 @@ pub fn run() -> ExitCode {
     let context = Context { db: global.db, look: Look::new(global.color, global.quiet) };
     let done = match command {
         Command::Run(arguments) => run::run(&arguments, &context),
+        Command::Measure(arguments) => measure::run(&arguments, &context),
         Command::Plan(arguments) => plan::run(&arguments, &context),
         Command::Status(arguments) => status::run(&arguments, &context),
+        Command::Watch(arguments) => watch::run(&arguments, &context),
         Command::Show(arguments) => show::run(&arguments, &context),
         Command::Sql(arguments) => sql::run(&arguments, &context),
         Command::Pareto(arguments) => pareto::run(&arguments, &context),
+        Command::Compare(arguments) => compare::run(&arguments, &context),
+        Command::Report(arguments) => report::run(&arguments, &context),
+        Command::Plot(arguments) => plot::run(&arguments, &context),
         Command::Export(arguments) => export::run(&arguments, &context),
         Command::Weights(arguments) => weights::run(&arguments, &context),
         Command::Predict(arguments) => predict::run(&arguments, &context),
+        Command::Retry(arguments) => retry::run(&arguments, &context),
+        Command::Forget(arguments) => forget::run(&arguments, &context),
+        Command::Archive(arguments) => archive::run(&arguments, &context),
+        Command::Doctor(arguments) => doctor::run(&arguments, &context),
+        Command::Submit(arguments) => submit::run(&arguments, &context),
+        Command::Collect(arguments) => collect::run(&arguments, &context),
+        Command::Cancel(arguments) => cancel::run(&arguments, &context),
+        Command::Merge(arguments) => merge::run(&arguments, &context),
+        Command::Work(arguments) => work::run(&arguments, &context),
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Command::Worker => return crate::worker::run(),
     };

@@ -128,6 +128,7 @@ fn headline(sweep: &Sweep, register: &mut Register) -> Result<String, Failure> {
         plural(sweep.seeds().len(), "seed"),
         plural(sweep.trial_count(), "trial"),
     );
+    text += &accuracies(sweep);
     for (name, values) in sweep.axes() {
         text += &format!("  {name}: {}\n", abridged(&values));
     }
@@ -144,6 +145,23 @@ fn headline(sweep: &Sweep, register: &mut Register) -> Result<String, Failure> {
     text += &format!("  parameters: {}\n", range(|totals| totals.parameters));
     text += &format!("  multiply-accumulates of an image: {}\n", range(|totals| totals.macs));
     Ok(text)
+}
+
+/// How many accuracies the trainings give, where each gives more than one.
+fn accuracies(sweep: &Sweep) -> String {
+    let tunings = sweep.fine_tunings();
+    let tests: usize = sweep.keys().map(|(_, tests)| tests.len()).sum();
+    let count = tests * tunings.len() * sweep.seeds().len();
+    if count == sweep.trial_count() {
+        return String::new();
+    }
+    let tuned: Vec<String> = tunings.iter().filter(|one| one.tunes()).map(ToString::to_string).collect();
+    let as_trained = if tunings.len() > tuned.len() { " and as trained" } else { "" };
+    let after = match tuned.as_slice() {
+        [] => String::new(),
+        names => format!(", after fine-tuning {}{as_trained}", names.join(" | ")),
+    };
+    format!("  {count} accuracies from {} trainings{after}\n", sweep.trial_count())
 }
 
 /// The values of an axis on one line.

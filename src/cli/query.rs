@@ -58,7 +58,7 @@ pub(super) fn kind(column: &str) -> Kind {
         "top1" | "top5" | "train_top1" | "top1_low" | "top1_high" => Kind::Share,
         "macs_deviation" | "parameters_deviation" | "foreign_load" => Kind::Share,
         "parameters" | "macs" => Kind::Count,
-        "train_loss" | "test_loss" | "learning_rate" | "expand_ratio" => Kind::Rounded,
+        "peak_memory_mib" | "train_loss" | "test_loss" | "learning_rate" | "expand_ratio" => Kind::Rounded,
         name if name.contains("_per_s") => Kind::Rate,
         name if name.ends_with("_bytes") => Kind::Bytes,
         name if name.ends_with("_s") => Kind::Seconds,

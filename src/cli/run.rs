@@ -6,10 +6,10 @@ use super::exit::{self, Failure};
 use super::look::Format;
 use super::pareto::objectives_of;
 use super::progress::Progress;
-use super::summary::{Summary, write_front};
+use super::summary::{Line, Summary, write_front};
 use super::{Context, hand};
 use crate::report::table::FRONT_MARK;
-use crate::runner::{Phases, Run, RunOptions, candidates, front};
+use crate::runner::{Phases, Run, RunOptions, candidates, judge};
 use crate::store::{Access, Store};
 use crate::sweep::settings::{self, Section};
 use crate::sweep::{Direction, Metric, Objective, Sweep};
@@ -19,7 +19,8 @@ use crate::sweep::{Direction, Metric, Objective, Sweep};
 #[command(after_help = "Examples:\n  \
     effsweep run sweeps/quickstart.toml\n  \
     effsweep run sweeps/quickstart.toml --workers 1 --threads 4\n  \
-    effsweep run sweeps/quickstart.toml --no-measure --db /tmp/try.db\n\n\
+    effsweep run sweeps/quickstart.toml --no-measure --db /tmp/try.db\n  \
+    effsweep run sweeps/quickstart.toml --settle 10\n\n\
     What is finished is never done again, whichever sweep asked for it. Ctrl-C stops: workers write checkpoints, and\n\
     the same command goes on from there.")]
 pub(super) struct Arguments {
@@ -32,12 +33,22 @@ pub(super) struct Arguments {
     /// Threads of each trial; goes before `run.threads`.
     #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     threads: Option<usize>,
+    /// Memory of all trials together, MiB; goes before `run.memory_mib`.
+    #[arg(long, value_name = "MIB", value_parser = at_least_one, allow_negative_numbers = true)]
+    memory: Option<usize>,
+    /// Let other runs work on the database at the same time, with their trials each.
+    #[arg(long)]
+    share: bool,
     /// Record signals after so many epochs, 0 before training: `0,5`; goes before `run.signals`.
     #[arg(long, value_name = "EPOCHS", value_delimiter = ',')]
     signals: Option<Vec<usize>>,
     /// Train and evaluate only.
     #[arg(long)]
     no_measure: bool,
+    /// Then make up to this many observations more, another seed or another round of whatever would settle most of what
+    /// the front leaves undecided.
+    #[arg(long, value_name = "N", value_parser = at_least_one, conflicts_with = "no_measure", allow_negative_numbers = true)]
+    settle: Option<usize>,
     /// Try again what was given up.
     #[arg(long)]
     retry_failed: bool,
@@ -46,7 +57,7 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count >= 1).ok_or_else(|| "a whole number from 1 is allowed".to_owned())
 }
 
@@ -59,10 +70,14 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let options = RunOptions {
         workers: arguments.workers,
         threads: arguments.threads,
+        memory: arguments.memory.map(|mib| (mib as u64).saturating_mul(1 << 20)),
+        share: arguments.share,
+        rounds: None,
+        settle: arguments.settle.unwrap_or(0),
         signals,
         retry_failed: arguments.retry_failed,
         phases: if arguments.no_measure { Phases::Train } else { Phases::All },
-        worker_command: Vec::new(),
+        ..RunOptions::default()
     };
     let mut progress = Progress::new(sweep.name(), &context.look);
     let run = Run::prepare(&sweep, &context.db, options)?;
@@ -73,7 +88,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     tell(&sweep, context)?;
     match ended {
         ended if ended.stopped => Err(Failure::silent(exit::INTERRUPTED)),
-        ended if ended.failed > 0 => Err(Failure::silent(exit::FAILED)),
+        ended if ended.failed + ended.refused > 0 => Err(Failure::silent(exit::FAILED)),
         _ => Ok(()),
     }
 }
@@ -99,9 +114,9 @@ fn tell(sweep: &Sweep, context: &Context) -> Result<(), Failure> {
     let store = Store::open(&context.db, Access::Read)?;
     let candidates = candidates(&store, sweep.name())?;
     let objectives = objectives_of(&store, sweep.name())?;
-    let members = front(&candidates, &objectives);
+    let judgement = judge(&candidates, &objectives);
     let top1_first = [Objective { direction: Direction::Max, metric: Metric::Top1 }];
-    let summary = Summary::new(candidates, members, &top1_first);
+    let summary = Summary::new(Line::all(candidates, judgement.candidates), &top1_first);
     if summary.known() == 0 {
         context.look.say("no accuracy yet");
         return Ok(());
@@ -116,6 +131,9 @@ fn tell(sweep: &Sweep, context: &Context) -> Result<(), Failure> {
         summary.known(),
         listed.join(", ")
     ));
+    if let Some(certainty) = summary.certainty() {
+        context.look.say(&certainty);
+    }
     summary.say_what_lacks(&objectives, &context.look);
     let best = summary.best().unwrap_or_default();
     let path = write_front(&context.db, sweep.name(), &summary.front_only().exact())?;

@@ -72,9 +72,9 @@ const EPOCHS: &str = "
     WHERE ?1 IN (c.key, t.key) ORDER BY t.seed, e.epoch";
 
 const EVALUATIONS: &str = "
-    SELECT t.seed, e.test_resolution, e.aliased, e.top1, e.top5, e.loss AS test_loss, e.images
+    SELECT t.seed, e.test_resolution, e.fine_tuning, e.fine_tune_s AS fine_tune_time_s, e.aliased, e.top1, e.top5, e.loss AS test_loss, e.images
     FROM evaluations AS e JOIN trials AS t ON t.id = e.trial_id JOIN configurations AS c ON c.id = t.configuration_id
-    WHERE ?1 IN (c.key, t.key) ORDER BY t.seed, e.test_resolution";
+    WHERE ?1 IN (c.key, t.key) ORDER BY t.seed, e.test_resolution, e.fine_tuning <> 'none', e.fine_tuning";
 
 const MEASUREMENTS: &str = "
     SELECT x.kind, x.resolution, x.batch_size, x.threads, x.round, x.images_per_s, x.images_per_s_low,

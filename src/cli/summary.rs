@@ -7,10 +7,11 @@ use serde_json::Value as Json;
 use super::exit::Failure;
 use super::look::Look;
 use super::query::kind;
+use crate::analysis::confidence::Verdict;
 use crate::durable::write_atomically;
-use crate::report::{Column, Rows, Value, csv, number};
-use crate::runner::Candidate;
-use crate::store::RateRow;
+use crate::report::{Column, Kind, Rows, Value, csv, number};
+use crate::runner::{Candidate, Judged};
+use crate::store::{RateRow, UNTUNED};
 use crate::sweep::settings::Setting;
 use crate::sweep::{Direction, Metric, Objective};
 
@@ -27,13 +28,14 @@ const AXES: [Setting; 5] = [
 ];
 
 /// The columns of a front's CSV, before the settings in which the sweep's configurations differ besides; stable.
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 31] = [
     "configuration_key",
     "norm",
     "group_size",
     "batch_size",
     "train_resolution",
     "test_resolution",
+    "fine_tuning",
     "aliased",
     "n_seeds",
     "top1",
@@ -52,33 +54,115 @@ const COLUMNS: [&str; 24] = [
     "train_time_s",
     "peak_memory_mib",
     "on_front",
+    "front_rank",
+    "front_probability",
+    "verdict",
+    "beaten_by",
+    "hypervolume_contribution",
+    "knee",
 ];
+
+/// Those that say how a row stands among others, and so depend on which others there are.
+pub(super) const JUDGED: [&str; 7] = [
+    "on_front",
+    "front_rank",
+    "front_probability",
+    "verdict",
+    "beaten_by",
+    "hypervolume_contribution",
+    "knee",
+];
+
+/// The columns that follow where there is a baseline, and what their metric is.
+const RELATIVE: [(&str, Metric); 9] = [
+    ("top1_gain", Metric::Top1),
+    ("top5_gain", Metric::Top5),
+    ("test_loss_gain", Metric::TestLoss),
+    ("train_images_per_s_factor", Metric::TrainImagesPerS),
+    ("inference_images_per_s_factor", Metric::InferenceImagesPerS),
+    ("parameters_factor", Metric::Parameters),
+    ("macs_factor", Metric::Macs),
+    ("train_time_factor", Metric::TrainTimeS),
+    ("peak_memory_factor", Metric::PeakMemoryMib),
+];
+
+/// A candidate and what is said of it.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    /// The candidate.
+    pub(super) candidate: Candidate,
+    /// Its place among the others, or among those of its group.
+    pub(super) judged: Judged,
+    /// Which candidate beats it, if one does.
+    pub(super) beaten_by: Option<String>,
+}
+
+impl Line {
+    /// Candidates with what was judged of them.
+    pub(super) fn all(candidates: Vec<Candidate>, judged: Vec<Judged>) -> Vec<Self> {
+        let names: Vec<String> = candidates.iter().map(name).collect();
+        let line = |(candidate, judged): (Candidate, Judged)| {
+            let rival = judged.standing.and_then(|standing| standing.beaten_by);
+            let beaten_by = rival.and_then(|(rival, _)| names.get(rival).cloned());
+            Self { candidate, judged, beaten_by }
+        };
+        candidates.into_iter().zip(judged).map(line).collect()
+    }
+}
+
+/// A candidate in one word: its configuration's key, the test resolution, and what was fine-tuned there.
+pub(super) fn name(candidate: &Candidate) -> String {
+    tested(&candidate.configuration.to_string(), candidate)
+}
+
+/// `key@32`, or `key@32/top`.
+pub(super) fn tested(key: &str, candidate: &Candidate) -> String {
+    match candidate.fine_tuning.as_str() {
+        UNTUNED => format!("{key}@{}", candidate.test_resolution),
+        name => format!("{key}@{}/{name}", candidate.test_resolution),
+    }
+}
 
 /// Candidates, best first, with what is on the front.
 pub(super) struct Summary {
-    candidates: Vec<Candidate>,
+    lines: Vec<Line>,
     front: Vec<bool>,
     /// The further settings in which they differ.
     varied: Vec<Setting>,
+    /// What all are told relative to.
+    baseline: Option<Candidate>,
 }
 
 impl Summary {
-    /// Sorts `candidates` by the first of `objectives`; those without a value come last.
-    pub(super) fn new(candidates: Vec<Candidate>, front: Vec<bool>, objectives: &[Objective]) -> Self {
-        let varied = varied(&candidates);
-        let mut both: Vec<(Candidate, bool)> = candidates.into_iter().zip(front).collect();
+    /// Sorts by the first of `objectives`; those without a value come last.
+    pub(super) fn new(mut lines: Vec<Line>, objectives: &[Objective]) -> Self {
         if let Some(first) = objectives.first() {
-            both.sort_by(|(a, _), (b, _)| cost(a, first).total_cmp(&cost(b, first)));
+            lines.sort_by(|a, b| cost(&a.candidate, first).total_cmp(&cost(&b.candidate, first)));
         }
-        let (candidates, front) = both.into_iter().unzip();
-        Self { candidates, front, varied }
+        let front = lines.iter().map(|line| line.judged.on_front).collect();
+        let varied = varied(lines.iter().map(|line| &line.candidate));
+        Self { lines, front, varied, baseline: None }
+    }
+
+    /// Told relative to that candidate.
+    pub(super) fn relative_to(self, baseline: Candidate) -> Self {
+        Self { baseline: Some(baseline), ..self }
+    }
+
+    /// Only the lines that are wanted.
+    pub(super) fn only(self, wanted: impl Fn(&Line) -> bool) -> Self {
+        let lines: Vec<Line> = self.lines.into_iter().filter(wanted).collect();
+        Self { front: lines.iter().map(|line| line.judged.on_front).collect(), lines, ..self }
     }
 
     /// The members of the front alone.
     pub(super) fn front_only(self) -> Self {
-        let both = self.candidates.into_iter().zip(self.front);
-        let (candidates, front) = both.filter(|(_, member)| *member).unzip();
-        Self { candidates, front, varied: self.varied }
+        self.only(|line| line.judged.on_front)
+    }
+
+    /// Its lines.
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     /// Which rows are on the front.
@@ -93,67 +177,108 @@ impl Summary {
 
     /// Number of candidates with an accuracy.
     pub(super) fn known(&self) -> usize {
-        self.candidates.iter().filter(|candidate| candidate.seeds > 0).count()
+        self.lines.iter().filter(|line| !line.candidate.seeds.is_empty()).count()
     }
 
     /// Says which of `objectives` no candidate has a value for: without it nothing is on a front.
     pub(super) fn say_what_lacks(&self, objectives: &[Objective], look: &Look) {
         let lacks = |objective: &&Objective| {
-            self.candidates.iter().all(|candidate| candidate.metric(objective.metric).is_none())
+            self.lines.iter().all(|line| line.candidate.metric(objective.metric).is_none())
         };
-        for objective in objectives.iter().filter(lacks).filter(|_| !self.candidates.is_empty()) {
+        for objective in objectives.iter().filter(lacks).filter(|_| !self.lines.is_empty()) {
             look.say(&format!("nothing is on the front: no `{}` is known yet", objective.metric.name()));
         }
+    }
+
+    /// What is sure and what is not, of those that can be compared.
+    pub(super) fn certainty(&self) -> Option<String> {
+        let verdicts = || self.lines.iter().filter_map(|line| Some(line.judged.standing?.verdict));
+        let count = |wanted| verdicts().filter(|verdict| *verdict == wanted).count();
+        let undecided = count(Verdict::Undecided);
+        (undecided > 0).then(|| {
+            format!(
+                "sure to be on it: {}; undecided: {undecided}; sure not to be: {}",
+                count(Verdict::Frontier),
+                count(Verdict::Dominated)
+            )
+        })
     }
 
     /// The key of the first candidate on the front, or of the first at all.
     pub(super) fn best(&self) -> Option<String> {
         let member = self.front.iter().position(|member| *member).unwrap_or(0);
-        self.candidates.get(member).map(|candidate| short(&candidate.configuration.to_string()))
+        self.lines.get(member).map(|line| short(&line.candidate.configuration.to_string()))
     }
 
     /// For people: the axes, accuracy with its interval, then those of these metrics that are known.
     pub(super) fn rows(&self, metrics: &[Metric]) -> Rows {
+        let candidates = || self.lines.iter().map(|line| &line.candidate);
         let mut columns = ["norm", "G", "batch", "train", "test"].map(Column::plain).to_vec();
+        let tuned = candidates().any(|candidate| candidate.fine_tuning != UNTUNED);
+        columns.extend(tuned.then(|| Column::plain("tuned")));
         columns.extend(self.varied.iter().map(|setting| Column::plain(setting.to_string())));
-        let seeds = self.candidates.iter().any(|candidate| candidate.trials.len() > 1);
+        let seeds = candidates().any(|candidate| candidate.trials.len() > 1);
         columns.extend(seeds.then(|| Column::plain("seeds")));
         columns.push(Column::plain("top1 (95 %)"));
-        let known =
-            |metric: &Metric| self.candidates.iter().any(|candidate| candidate.metric(*metric).is_some());
+        columns.extend(self.baseline.is_some().then(|| Column::new("gain", Kind::Points)));
+        let known = |metric: &Metric| candidates().any(|candidate| candidate.metric(*metric).is_some());
         let metrics = || metrics.iter().copied().filter(|metric| *metric != Metric::Top1).filter(known);
-        columns.extend(metrics().map(|metric| Column::new(heading(metric), kind(metric.name()))));
+        columns.extend(metrics().map(|metric| {
+            let kind = if self.baseline.is_some() { Kind::Factor } else { kind(metric.name()) };
+            Column::new(heading(metric), kind)
+        }));
+        let unsure = |line: &Line| line.judged.standing.is_some_and(|s| s.verdict == Verdict::Undecided);
+        let chances = self.lines.iter().any(unsure);
+        columns.extend(chances.then(|| Column::new("on front", Kind::Share)));
         columns.push(Column::plain("key"));
         let mut rows = Rows::new(columns);
-        for candidate in &self.candidates {
+        for Line { candidate, judged, .. } in &self.lines {
             let mut row = axes(candidate);
+            row.extend(tuned.then(|| Value::from(candidate.fine_tuning.as_str())));
             row.extend(self.settings(candidate));
-            row.extend(seeds.then(|| Value::from(format!("{}/{}", candidate.seeds, candidate.trials.len()))));
+            row.extend(
+                seeds.then(|| Value::from(format!("{}/{}", candidate.seeds.len(), candidate.trials.len()))),
+            );
             row.push(top1(candidate).into());
-            row.extend(metrics().map(|metric| number_of(candidate, metric)));
+            row.extend(self.baseline.as_ref().map(|base| relative(candidate, base, Metric::Top1).into()));
+            row.extend(metrics().map(|metric| match &self.baseline {
+                Some(base) => relative(candidate, base, metric).into(),
+                None => number_of(candidate, metric),
+            }));
+            row.extend(chances.then(|| judged.standing.map(|standing| standing.probability).into()));
             row.push(short(&candidate.configuration.to_string()).into());
             rows.push(row);
         }
         rows
     }
 
-    /// For programs: [`COLUMNS`], then the further settings.
+    /// For programs: [`COLUMNS`], then [`RELATIVE`] where there is a baseline, then the further settings.
     pub(super) fn exact(&self) -> Rows {
         let named = COLUMNS.map(|name| Column::new(name, kind(name)));
+        let relatives = || self.baseline.iter().flat_map(|base| RELATIVE.iter().map(move |one| (base, one)));
+        let related = relatives().map(|(_, (name, _))| Column::plain(*name));
         let varied = self.varied.iter().map(|setting| Column::plain(setting.to_string()));
-        let mut rows = Rows::new(named.into_iter().chain(varied).collect());
-        for (candidate, member) in self.candidates.iter().zip(&self.front) {
+        let mut rows = Rows::new(named.into_iter().chain(related).chain(varied).collect());
+        for Line { candidate, judged, beaten_by } in &self.lines {
             let interval = candidate.top1_interval;
             let mut row = vec![candidate.configuration.to_string().into()];
             row.extend(axes(candidate));
-            row.extend([i64::from(candidate.aliased).into(), whole(candidate.seeds)]);
+            row.push(candidate.fine_tuning.as_str().into());
+            row.extend([i64::from(candidate.aliased).into(), whole(candidate.seeds.len())]);
             row.extend([candidate.top1, interval.map(|i| i.low), interval.map(|i| i.high)].map(Value::from));
             row.extend([candidate.top5, candidate.test_loss].map(Value::from));
             row.extend(spread(candidate.train_images_per_s));
             row.extend(spread(candidate.inference_images_per_s));
             row.extend([number_of(candidate, Metric::Parameters), number_of(candidate, Metric::Macs)]);
             row.extend([candidate.train_time_s, candidate.peak_memory_mib].map(Value::from));
-            row.push(i64::from(*member).into());
+            row.push(i64::from(judged.on_front).into());
+            row.push(judged.rank.map_or(Value::Null, whole));
+            row.push(judged.standing.map(|standing| standing.probability).into());
+            row.push(judged.standing.map(|standing| verdict(standing.verdict)).into());
+            row.push(beaten_by.clone().into());
+            row.push(judged.contribution.into());
+            row.push(i64::from(judged.knee).into());
+            row.extend(relatives().map(|(base, (_, metric))| relative(candidate, base, *metric).into()));
             row.extend(self.settings(candidate));
             rows.push(row);
         }
@@ -203,9 +328,10 @@ fn cost(candidate: &Candidate, objective: &Objective) -> f64 {
 }
 
 /// The settings that make trials and have no column of their own, but differ.
-fn varied(candidates: &[Candidate]) -> Vec<Setting> {
+fn varied<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<Setting> {
     let mut varied = Vec::new();
-    let Some(first) = candidates.first().map(|candidate| candidate.settings.to_json()) else {
+    let mut candidates = candidates.peekable();
+    let Some(first) = candidates.peek().map(|candidate| candidate.settings.to_json()) else {
         return varied;
     };
     for candidate in candidates {
@@ -261,6 +387,21 @@ fn number_of(candidate: &Candidate, metric: Metric) -> Value {
     }
 }
 
+/// The candidate's value beside the baseline's: the difference of accuracies and losses, the factor of all others.
+fn relative(candidate: &Candidate, baseline: &Candidate, metric: Metric) -> Option<f64> {
+    let (value, base) = (candidate.metric(metric)?, baseline.metric(metric)?);
+    if metric.is_difference() { Some(value - base) } else { (base != 0.0).then_some(value / base) }
+}
+
+/// A verdict as the CSV has it.
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Frontier => "frontier",
+        Verdict::Undecided => "undecided",
+        Verdict::Dominated => "dominated",
+    }
+}
+
 fn spread(rate: Option<RateRow>) -> [Value; 3] {
     [rate.map(|rate| rate.median), rate.map(|rate| rate.low), rate.map(|rate| rate.high)].map(Value::from)
 }
@@ -274,8 +415,21 @@ pub(super) fn whole(count: usize) -> Value {
 mod tests {
     use super::*;
     use crate::analysis::interval::Interval;
+    use crate::runner::OfSeed;
     use crate::store::Key;
     use crate::sweep::Settings;
+
+    fn seed(key: u128, top1: f64) -> OfSeed {
+        OfSeed {
+            seed: 0,
+            trial: Key(key),
+            top1,
+            top5: None,
+            test_loss: None,
+            test_images: None,
+            train_time_s: None,
+        }
+    }
 
     fn candidate(key: u128, top1: Option<f64>, lr: Option<f64>) -> Candidate {
         let mut settings = Settings::default();
@@ -284,9 +438,10 @@ mod tests {
             configuration: Key(key << 96),
             settings,
             test_resolution: 32,
+            fine_tuning: UNTUNED.to_owned(),
             aliased: false,
             trials: vec![Key(key)],
-            seeds: usize::from(top1.is_some()),
+            seeds: top1.iter().map(|&top1| seed(key, top1)).collect(),
             top1,
             top1_interval: top1.map(|top1| Interval { low: top1 - 0.1, high: top1 + 0.1 }),
             top5: top1,
@@ -307,7 +462,8 @@ mod tests {
             candidate(3, Some(0.75), Some(0.2)),
         ];
         let most_accurate = Objective { direction: Direction::Max, metric: Metric::Top1 };
-        Summary::new(candidates, vec![false, false, true], &[most_accurate])
+        let judged = [false, false, true].map(|on_front| Judged { on_front, ..Judged::default() });
+        Summary::new(Line::all(candidates, judged.to_vec()), &[most_accurate])
     }
 
     #[test]
@@ -340,7 +496,7 @@ mod tests {
         let text = std::fs::read_to_string(path).unwrap();
         let (_, section) = text.split_once("## The front as CSV").unwrap();
         let section = section.split_once("\n## ").unwrap().0;
-        for column in COLUMNS {
+        for column in COLUMNS.into_iter().chain(RELATIVE.map(|(name, _)| name)) {
             assert!(section.contains(&format!("`{column}`")), "{column}");
         }
     }

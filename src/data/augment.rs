@@ -45,6 +45,11 @@ impl Augment {
         }
     }
 
+    /// Side of the images it makes, pixels.
+    pub(super) fn side(&self) -> usize {
+        self.side
+    }
+
     /// Writes a training image as epoch `epoch` sees it, `(side, side, 3)`. What is drawn hangs on the
     /// seed, the epoch and the image alone.
     ///

@@ -23,6 +23,8 @@ pub struct Batch {
     pub labels: Vec<usize>,
     /// Index of each image within its split.
     pub indices: Vec<usize>,
+    /// Side of the images, pixels.
+    pub side: usize,
 }
 
 /// Which pass over the training images.
@@ -39,6 +41,13 @@ pub struct Epoch {
 /// Training steps of an epoch: whole batches only, but for a set smaller than one.
 pub fn steps_per_epoch(images: usize, batch_size: usize) -> usize {
     (images / batch_size.max(1)).max(images.min(1))
+}
+
+/// The order in which an epoch of that number shows its images.
+pub fn training_order(images: usize, seed: u64, number: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..images).collect();
+    Stream::new("effsweep training order v1", &[seed, number as u64]).shuffle(&mut order);
+    order
 }
 
 /// The batches of one training epoch, shuffled and augmented.
@@ -63,17 +72,33 @@ impl TrainLoader {
         epoch: Epoch,
         threads: usize,
     ) -> Result<Self, DataError> {
+        Self::resized(set, settings, batch_size, &[side], epoch, threads)
+    }
+
+    /// As [`TrainLoader::new`], each step's images of its own side; `sides` begin anew where they end.
+    ///
+    /// # Errors
+    /// As [`TrainLoader::new`].
+    pub fn resized(
+        set: Arc<dyn Dataset>,
+        settings: &Data,
+        batch_size: usize,
+        sides: &[usize],
+        epoch: Epoch,
+        threads: usize,
+    ) -> Result<Self, DataError> {
         let Epoch { seed, number, first_step } = epoch;
         let batch_size = batch_size.max(1);
         let steps = steps_per_epoch(set.len(Split::Train), batch_size);
         let first_step = first_step.min(steps);
-        let mut order: Vec<usize> = (0..set.len(Split::Train)).collect();
-        Stream::new("effsweep training order v1", &[seed, number as u64]).shuffle(&mut order);
-        let augment = Augment::new(settings, side, seed);
+        let order = training_order(set.len(Split::Train), seed, number);
+        let augments: Vec<Augment> = sides.iter().map(|side| Augment::new(settings, *side, seed)).collect();
         let batches = Pipeline::start(threads, steps - first_step, move |item| {
             let start = (first_step + item) * batch_size;
             let indices = order[start..order.len().min(start + batch_size)].to_vec();
-            batch(&*set, Split::Train, indices, side, |index, out| augment.show(&*set, index, number, out))
+            let augment = &augments[(first_step + item) % augments.len()];
+            let show = |index, out: &mut [u8]| augment.show(&*set, index, number, out);
+            batch(&*set, Split::Train, indices, augment.side(), show)
         })?;
         Ok(Self { batches })
     }
@@ -105,6 +130,28 @@ impl EvalLoader {
         Self::of(set, split, side, batch_size, threads, move |index, out| {
             show_centre(&*source, split, index, ratio, side, out)
         })
+    }
+
+    /// Starts preparing these batches of the split, each a list of indices, empty ones too.
+    ///
+    /// # Errors
+    /// If a thread cannot be started; what is wrong with an image comes with its batch.
+    pub fn listed(
+        set: Arc<dyn Dataset>,
+        settings: &Data,
+        split: Split,
+        side: usize,
+        lists: Vec<Vec<usize>>,
+        threads: usize,
+    ) -> Result<Self, DataError> {
+        let ratio = settings.test_crop_ratio;
+        let batches = Pipeline::start(threads, lists.len(), move |item| {
+            let indices = lists.get(item).cloned().unwrap_or_default();
+            batch(&*set, split, indices, side, |index, out| {
+                show_centre(&*set, split, index, ratio, side, out)
+            })
+        })?;
+        Ok(Self { batches })
     }
 
     /// Batches of images that `show` writes, given an index.
@@ -153,7 +200,7 @@ pub(super) fn batch(
         normalize(&rgb, &mut images);
     }
     let labels = indices.iter().map(|index| set.label(split, *index)).collect();
-    Ok(Batch { images, labels, indices })
+    Ok(Batch { images, labels, indices, side })
 }
 
 impl Iterator for TrainLoader {
@@ -221,6 +268,23 @@ mod tests {
             let rest = train(&settings(), 8, Epoch { first_step, ..FIRST }, 2);
             assert_eq!(whole[first_step.min(6)..], rest, "from {first_step}");
         }
+    }
+
+    #[test]
+    fn sides_may_change_from_step_to_step() {
+        let set = open(&settings()).unwrap();
+        let load = |first_step, threads| -> Vec<Batch> {
+            let epoch = Epoch { first_step, ..FIRST };
+            let sides = [12, 16, 20];
+            let loader = TrainLoader::resized(set.clone(), &settings(), 8, &sides, epoch, threads).unwrap();
+            loader.map(Result::unwrap).collect()
+        };
+        let whole = load(0, 2);
+        assert_eq!(whole.iter().map(|batch| batch.side).collect::<Vec<_>>(), [12, 16, 20, 12, 16, 20]);
+        assert!(whole.iter().all(|batch| batch.images.len() == 8 * batch.side * batch.side * 3));
+        assert_eq!(whole[2..], load(2, 1));
+        let plain = train(&settings(), 8, FIRST, 1);
+        assert!(whole[0] == plain[0] && whole[1].indices == plain[1].indices);
     }
 
     #[test]

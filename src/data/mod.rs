@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 pub use dataset::{Dataset, Split, View, Window};
 pub use error::{DataError, UnreadableFile};
-pub use loader::{Batch, Epoch, EvalLoader, TrainLoader, steps_per_epoch};
+pub use loader::{Batch, Epoch, EvalLoader, TrainLoader, steps_per_epoch, training_order};
 pub use normalize::{MEAN, STD};
 pub use photos::Photos;
 pub use prepared::PreparedSplit;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::thread::available_parallelism;
 
+use crate::analysis::interval::mean;
+
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Machine {
@@ -52,6 +54,16 @@ impl Machine {
         }
         hasher.finalize().to_hex().chars().take(16).collect()
     }
+}
+
+/// Mean clock of the processors now, MHz; `None` where the system does not say.
+pub fn clock_mhz() -> Option<f64> {
+    clock_of(&fs::read_to_string("/proc/cpuinfo").ok()?)
+}
+
+fn clock_of(cpuinfo: &str) -> Option<f64> {
+    let clocks: Vec<f64> = values(cpuinfo, "cpu MHz").filter_map(|clock| clock.parse().ok()).collect();
+    mean(&clocks).filter(|clock| *clock > 0.0)
 }
 
 /// The values of a field in a text of `name : value` lines.
@@ -120,6 +132,12 @@ mod tests {
         assert_eq!((cpu_model(EPYC).as_deref(), logical_cpus(EPYC)), (Some("AMD EPYC"), Some(2)));
         assert_eq!(cpu_model(GRAVITON).as_deref(), Some("implementer 0x41 part 0xd0c"));
         assert_eq!((cpu_model(""), logical_cpus("")), (None, None));
+    }
+
+    #[test]
+    fn clocks_are_averaged() {
+        assert_eq!(clock_of("cpu MHz\t\t: 2000.0\ncpu MHz : 3000.000\n"), Some(2500.0));
+        assert_eq!(clock_of(EPYC), None);
     }
 
     #[test]

@@ -5,6 +5,32 @@
 //! others. Elsewhere than on Linux nothing is known, which is `None` and not zero.
 
 use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Share of the machine that others may use while it counts as quiet.
+pub const QUIET_LOAD: f64 = 0.05;
+
+/// Time over which the load is taken before anything is measured: a few dozen clock ticks.
+const GLANCE: Duration = Duration::from_millis(400);
+
+/// Waits until others leave the machine alone, `limit_s` at most; `tell` is called after every look. Returns the time
+/// waited after a first look that found it quiet, seconds; 0 where nobody can tell.
+pub fn wait(limit_s: f64, tell: &mut dyn FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut waited = 0.0;
+    while waited < limit_s {
+        let Some(before) = Moment::now() else { return waited };
+        sleep(GLANCE);
+        tell();
+        let load = Moment::now().and_then(|after| before.foreign_load(after));
+        if load.is_none_or(|load| load <= QUIET_LOAD) {
+            break;
+        }
+        waited = start.elapsed().as_secs_f64();
+    }
+    waited
+}
 
 /// The counts at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +104,15 @@ mod tests {
         assert_eq!(load(1200, 500, 201), Some(0.0));
         assert_eq!(load(1000, 400, 100), None);
         assert_eq!(load(900, 400, 100), None);
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_asked() {
+        let (start, mut looks) = (Instant::now(), 0);
+        let waited = wait(0.5, &mut || looks += 1);
+        assert!(waited <= 1.5 && start.elapsed().as_secs_f64() < 3.0, "{waited}");
+        assert_eq!(wait(0.0, &mut || looks += 10), 0.0);
+        assert!(looks < 10);
     }
 
     #[test]

@@ -136,6 +136,17 @@ impl EfficientNet {
         (network, parameters)
     }
 
+    /// How many of a network's parameters, from the first, belong to what comes before the cut.
+    pub fn frozen(parameters: &Parameters, cut: Cut) -> usize {
+        let first = match cut {
+            Cut::Nothing => return 0,
+            Cut::Block(index) => format!("blocks.{index}."),
+            Cut::Top => "top.".to_owned(),
+            Cut::Head => "classifier.".to_owned(),
+        };
+        parameters.iter().take_while(|(_, parameter)| !parameter.name.starts_with(&first)).count()
+    }
+
     /// Logits `(n, classes)` of normalised images `(n, h, w, 3)`.
     pub fn forward<T: Tape<f32, Cpu> + 'static>(&self, images: Image<T>, pass: &mut Pass<'_>) -> Matrix<T> {
         self.after(images, Cut::Nothing, pass)

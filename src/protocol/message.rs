@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sweep::Settings;
+use crate::sweep::{FineTuning, Settings};
 
 /// Version of this protocol; both sides are the same binary, so a difference means a mixed-up installation.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 4;
 
 /// The first line a worker reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,14 +31,26 @@ pub struct TrainJob {
     pub settings: Settings,
     /// Its seed.
     pub seed: u64,
-    /// Test resolutions still to be evaluated, pixels.
-    pub test_resolutions: Vec<usize>,
+    /// Accuracies still to be found.
+    pub tests: Vec<Test>,
     /// Threads to compute with.
     pub threads: usize,
     /// Folder of the trial's checkpoints; read if there are any.
     pub checkpoints: PathBuf,
     /// Where the final weights go (safetensors); where they lie already, the trial is only evaluated.
     pub weights: PathBuf,
+    /// BLAKE3 of the final weights, hexadecimal, of a trial that is finished: others are not evaluated in their place.
+    pub weights_checksum: Option<String>,
+}
+
+/// An accuracy to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// Side of the test images, pixels.
+    pub resolution: usize,
+    /// What is trained on at that resolution before.
+    pub fine_tuning: FineTuning,
 }
 
 /// Throughput samples to take.
@@ -84,6 +96,8 @@ pub enum Message {
     },
     /// A sign of life from within an epoch.
     Progress(ProgressReport),
+    /// A sign of life from anything else that takes long.
+    Working,
     /// An epoch ended.
     Epoch(EpochReport),
     /// A checkpoint is on disk.
@@ -222,6 +236,12 @@ pub enum SignalPlace {
 pub struct EvaluationReport {
     /// Side of the test images, pixels.
     pub test_resolution: usize,
+    /// What was trained on at that resolution before.
+    #[serde(default)]
+    pub fine_tuning: FineTuning,
+    /// Wall time of that, seconds.
+    #[serde(default)]
+    pub fine_tune_s: Option<f64>,
     /// Test images.
     pub images: usize,
     /// Of those, how many got the right class the largest logit.
@@ -275,6 +295,12 @@ pub struct Measured {
     pub foreign_load: Option<f64>,
     /// Largest resident size of the process so far, bytes.
     pub peak_rss_bytes: u64,
+    /// Mean clock of the processors right after, MHz; absent where the system does not say.
+    pub clock_mhz: Option<f64>,
+    /// Time waited for others to leave the machine alone, seconds.
+    pub waited_s: f64,
+    /// Time from opening the images to the first batch of them, seconds; of training steps.
+    pub first_batch_s: Option<f64>,
 }
 
 /// One timed step.
@@ -302,13 +328,15 @@ pub enum Cause {
     BadConfig,
     /// A file could not be read or written.
     Io,
+    /// The disk takes no more: it is full, over a quota, or read-only.
+    Disk,
     /// Another exit, or broken messages.
     Exit,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Oom,
         Self::Timeout,
         Self::Hung,
@@ -316,6 +344,7 @@ impl Cause {
         Self::Panic,
         Self::BadConfig,
         Self::Io,
+        Self::Disk,
         Self::Exit,
     ];
 
@@ -329,6 +358,7 @@ impl Cause {
             Self::Panic => "panic",
             Self::BadConfig => "bad_config",
             Self::Io => "io",
+            Self::Disk => "disk",
             Self::Exit => "exit",
         }
     }

@@ -12,5 +12,5 @@ mod message;
 pub use codec::{CodecError, LineReader, MAX_LINE_BYTES, write_line};
 pub use message::{
     Cause, ChannelReport, EpochReport, EvaluationReport, Job, MeasureJob, MeasureKind, Measured, Message,
-    Order, ProgressReport, Sample, SignalPlace, SignalsReport, TrainJob, VERSION,
+    Order, ProgressReport, Sample, SignalPlace, SignalsReport, Test, TrainJob, VERSION,
 };

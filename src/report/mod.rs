@@ -1,4 +1,4 @@
-//! Telling: tables, CSV and JSON. Rows in, bytes out.
+//! Telling: tables, CSV, JSON, pages and pictures. Rows in, bytes out.
 //!
 //! People and programs are told different things: a [`table`] rounds, groups and adds units by each column's
 //! [`Kind`]; [`csv`] and [`json`] hold every value as it is, to the last bit.
@@ -7,8 +7,12 @@
 //! go, how wide that is and whether it shows colour.
 
 pub mod csv;
+pub mod drawing;
 pub mod json;
 pub mod number;
+pub mod optuna;
+pub mod page;
+pub mod parquet;
 pub mod rows;
 pub mod table;
 

@@ -25,6 +25,26 @@ pub fn share_within(estimate: f64, low: f64, high: f64) -> String {
     within(share(estimate), [low, high].map(|end| format!("{:.1}", end * 100.0)), [estimate, low, high])
 }
 
+/// A difference of shares, in points of a percent: `+1.3`, `−0.4`.
+pub fn points(difference: f64) -> String {
+    if difference.is_finite() { signed(difference * 100.0, 1) } else { NOTHING.to_owned() }
+}
+
+/// A factor: `1.32×`.
+pub fn factor(factor: f64) -> String {
+    if factor.is_finite() { format!("{}×", three_digits(factor)) } else { NOTHING.to_owned() }
+}
+
+/// A number with its sign, also where it is above zero.
+fn signed(number: f64, digits: usize) -> String {
+    let rounded = format!("{:.digits$}", number.abs());
+    match number {
+        _ if rounded.parse() == Ok(0.0) => rounded,
+        n if n < 0.0 => format!("−{rounded}"),
+        _ => format!("+{rounded}"),
+    }
+}
+
 /// A share of one as a bar in eighths of a place, as wide for every share, and the share: `███    0.500`.
 pub fn bar(share: f64) -> String {
     /// Places of a whole bar.

@@ -67,6 +67,10 @@ pub enum Kind {
     Bytes,
     /// A share of one: `81.2 %`.
     Share,
+    /// A difference of shares, in points of a percent: `+1.3`.
+    Points,
+    /// A factor: `1.32×`.
+    Factor,
     /// A share of one as a bar and a number: `███    0.500`.
     Bar,
     /// Seconds: `3 m 12 s`.

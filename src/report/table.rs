@@ -128,6 +128,8 @@ pub fn shown(kind: Kind, value: &Value) -> String {
         (Kind::Count, _, Some(count)) => number::count(count),
         (Kind::Bytes, _, Some(bytes)) => number::bytes(bytes),
         (Kind::Share, _, Some(share)) => number::share(share),
+        (Kind::Points, _, Some(difference)) => number::points(difference),
+        (Kind::Factor, _, Some(factor)) => number::factor(factor),
         (Kind::Bar, _, Some(share)) => number::bar(share),
         (Kind::Seconds, _, Some(seconds)) => number::duration(seconds),
         (Kind::Rate, _, Some(rate)) => number::rate(rate),

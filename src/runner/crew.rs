@@ -35,6 +35,11 @@ pub(super) trait Duty {
 
     /// About once a second, and at the end: time to write what was gathered.
     fn settle(&mut self) -> Result<(), RunError>;
+
+    /// Memory that the task is expected to take at most, bytes; 0 if nothing is known.
+    fn need(&self, _task: Task) -> u64 {
+        0
+    }
 }
 
 /// A worker that is gone, with what that means and what follows.
@@ -88,6 +93,9 @@ impl Inbox {
 }
 
 /// Runs the scheduler's tasks until nothing runs any more. Returns how many are left.
+///
+/// Where something cannot be written down or no worker be started, the others are asked to stop as if the user had,
+/// so that their checkpoints are on disk when the error is returned.
 pub(super) fn drive(
     duty: &mut impl Duty,
     scheduler: Scheduler,
@@ -102,21 +110,26 @@ pub(super) fn drive(
         start: Instant::now(),
         hired: 0,
         workers: HashMap::new(),
+        failure: None,
     };
     let mut event = if inbox.is_stopped() { Happened::StopAsked } else { Happened::Ticked };
     let mut settled = Instant::now();
     loop {
-        crew.take(event)?;
+        crew.take(event);
         if crew.scheduler.is_over() {
-            crew.duty.settle()?;
-            return Ok(crew.scheduler.left());
+            crew.tell(|duty| duty.settle());
+            return crew.failure.map_or(Ok(crew.scheduler.left()), Err);
         }
         if settled.elapsed() >= LONGEST_WAIT {
-            crew.duty.settle()?;
+            crew.tell(|duty| duty.settle());
             settled = Instant::now();
         }
+        if crew.failure.is_some() && !crew.scheduler.is_stopping() {
+            event = Happened::StopAsked;
+            continue;
+        }
         event = match inbox.receiver.recv_timeout(crew.patience()) {
-            Ok(Mail::News(number, news)) => crew.hear(number, news)?,
+            Ok(Mail::News(number, news)) => crew.hear(number, news),
             Ok(Mail::StopAsked) => {
                 inbox.stops += 1;
                 crew.duty.stopping(inbox.stops > 1);
@@ -136,6 +149,8 @@ struct Crew<'a, D> {
     /// Workers hired so far: each has a number of its own, so that news of an earlier one is not taken for its.
     hired: u64,
     workers: HashMap<Task, Hired>,
+    /// Why the phase ends early. From then on the duty is told nothing more.
+    failure: Option<RunError>,
 }
 
 struct Hired {
@@ -150,14 +165,25 @@ impl<D: Duty> Crew<'_, D> {
         wake.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT))
     }
 
+    /// Tells the duty, unless the phase has failed; an answer, unless it fails by that.
+    fn tell<T>(&mut self, what: impl FnOnce(&mut D) -> Result<T, RunError>) -> Option<T> {
+        if self.failure.is_some() {
+            return None;
+        }
+        what(self.duty).map_err(|error| self.failure = Some(error)).ok()
+    }
+
     /// Carries out everything that follows from `event`.
-    fn take(&mut self, event: Happened) -> Result<(), RunError> {
+    fn take(&mut self, event: Happened) {
+        if !matches!(event, Happened::Heard(_)) {
+            self.scheduler.weigh(|task| self.duty.need(task));
+        }
         let mut orders = VecDeque::from(self.scheduler.on(event, self.start.elapsed()));
         while let Some(order) = orders.pop_front() {
             match order {
                 Order::Start(task) => {
-                    if !self.hire(task)? {
-                        let ended = Happened::Ended(task, Ending::Done);
+                    if let Some(ending) = self.hire(task) {
+                        let ended = Happened::Ended(task, ending);
                         orders.extend(self.scheduler.on(ended, self.start.elapsed()));
                     }
                 }
@@ -167,30 +193,40 @@ impl<D: Duty> Crew<'_, D> {
                 Order::End(task, verdict) => {
                     let exit = self.workers.remove(&task).and_then(|hired| hired.exit);
                     if let Some((exit, conclusion)) = exit {
-                        self.duty.ended(task, End { exit, conclusion, verdict })?;
+                        self.tell(|duty| duty.ended(task, End { exit, conclusion, verdict }));
                     }
                 }
             }
         }
-        Ok(())
     }
 
-    fn hire(&mut self, task: Task) -> Result<bool, RunError> {
-        let Some(job) = self.duty.begin(task)? else { return Ok(false) };
+    /// Starts the task's worker. Where there is nothing to do or no worker to be had, how that ends.
+    fn hire(&mut self, task: Task) -> Option<Ending> {
+        let job = match self.tell(|duty| duty.begin(task)) {
+            Some(Some(job)) => job,
+            Some(None) => return Some(Ending::Done),
+            None => return Some(Ending::Stopped),
+        };
         self.hired += 1;
         let (number, sender) = (self.hired, self.sender.clone());
         let tell = move |news| {
             // Nobody listens to a worker that was dropped.
             let _ = sender.send(Mail::News(number, news));
         };
-        let worker = Worker::start(self.command, &job, tell).map_err(|source| RunError::Worker {
-            command: self.command.first().map(|program| program.display().to_string()).unwrap_or_default(),
-            source,
-        })?;
-        let pid = worker.pid();
-        self.workers.insert(task, Hired { number, worker, exit: None });
-        self.duty.begun(task, pid)?;
-        Ok(true)
+        match Worker::start(self.command, &job, tell) {
+            Ok(worker) => {
+                let pid = worker.pid();
+                self.workers.insert(task, Hired { number, worker, exit: None });
+                self.tell(|duty| duty.begun(task, pid));
+                None
+            }
+            Err(source) => {
+                let program = self.command.first().map(|program| program.display().to_string());
+                let command = program.unwrap_or_default();
+                self.failure.get_or_insert(RunError::Worker { command, source });
+                Some(Ending::Stopped)
+            }
+        }
     }
 
     fn with(&mut self, task: Task, act: impl FnOnce(&mut Worker)) {
@@ -200,15 +236,15 @@ impl<D: Duty> Crew<'_, D> {
     }
 
     /// What a worker's news means to the scheduler.
-    fn hear(&mut self, number: u64, news: News) -> Result<Happened, RunError> {
+    fn hear(&mut self, number: u64, news: News) -> Happened {
         let Some((task, hired)) = self.workers.iter_mut().find(|(_, hired)| hired.number == number) else {
-            return Ok(Happened::Ticked);
+            return Happened::Ticked;
         };
         let task = *task;
         match news {
             News::Said(message) => {
-                self.duty.heard(task, message)?;
-                Ok(Happened::Heard(task))
+                self.tell(|duty| duty.heard(task, message));
+                Happened::Heard(task)
             }
             News::Gone(exit) => {
                 let conclusion = exit.conclusion();
@@ -218,7 +254,7 @@ impl<D: Duty> Crew<'_, D> {
                     Conclusion::Failed { cause, .. } => Ending::Failed(*cause),
                 };
                 hired.exit = Some((exit, conclusion));
-                Ok(Happened::Ended(task, ending))
+                Happened::Ended(task, ending)
             }
         }
     }

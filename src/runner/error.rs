@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use crate::arch::ArchError;
 use crate::data::DataError;
+use crate::durable::WriteError;
 use crate::store::{Kind, StoreError};
+use crate::sweep::settings::FineTuningError;
 
 /// A run's error.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,13 @@ pub enum RunError {
     /// Signal handlers.
     #[error("wait for signals")]
     Signals(#[source] io::Error),
+    /// A fine-tuning in the database that this program does not know.
+    #[error("read what the database asks of a trial")]
+    FineTuning {
+        /// Why.
+        #[source]
+        source: FineTuningError,
+    },
     /// Settings in the database that this program cannot read.
     #[error("read the settings of configuration {key} in the database")]
     Settings {
@@ -40,6 +49,15 @@ pub enum RunError {
         #[source]
         source: serde_json::Error,
     },
+    /// Something that would have happened to every trial.
+    #[error("go on with the sweep: {message}")]
+    Halted {
+        /// What.
+        message: String,
+    },
+    /// The weights of a trial that is moved.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// A file beside the database.
     #[error("{doing} `{}`", path.display())]
     File {
@@ -59,8 +77,12 @@ impl RunError {
         match self {
             Self::Store(error) => error.kind(),
             Self::Data(_) => Kind::User,
-            Self::Worker { .. } | Self::Signals(_) | Self::File { .. } => Kind::Environment,
-            Self::Network(_) | Self::Settings { .. } => Kind::Bug,
+            Self::Worker { .. }
+            | Self::Signals(_)
+            | Self::Halted { .. }
+            | Self::Write(_)
+            | Self::File { .. } => Kind::Environment,
+            Self::Network(_) | Self::Settings { .. } | Self::FineTuning { .. } => Kind::Bug,
         }
     }
 }

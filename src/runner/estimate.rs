@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::error::RunError;
 use super::plan::{Known, Plan, Todo, Why};
 use super::register::{Register, key};
 use crate::analysis::interval::median;
@@ -28,6 +29,46 @@ pub fn estimate(sweep: &Sweep, plan: &Plan, known: &Known, workers: usize) -> Op
         count => mean_training_s(sweep, &to_train, known)? * count as f64 / workers.clamp(1, count) as f64,
     };
     Duration::try_from_secs_f64(training_s + measuring_s(sweep, plan)).ok()
+}
+
+/// What each of these trials costs, in the order of `todo`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Costs {
+    /// Seconds, or multiply-accumulates of all its training images where no trial ever trained on the machine.
+    pub each: Vec<f64>,
+    /// Whether they are seconds.
+    pub in_seconds: bool,
+}
+
+/// The share of a training that the missing accuracies of a finished trial are taken to cost.
+const EVALUATION: f64 = 0.1;
+
+/// What every trial of a plan costs, on its own.
+///
+/// # Errors
+/// If there can be no such network.
+pub fn costs(sweep: &Sweep, todo: &[Todo], known: &Known) -> Result<Costs, RunError> {
+    let rate =
+        |speed: &TrainingSpeed| speed.images_per_s * speed.macs as f64 / f64::from(speed.images.max(1));
+    let macs_per_s = median(&known.speeds.iter().map(rate).collect::<Vec<_>>());
+    let mut register = Register::default();
+    let mut each = Vec::with_capacity(todo.len());
+    let mut last: Option<(usize, f64)> = None;
+    for one in todo {
+        let macs = match last {
+            Some((configuration, macs)) if configuration == one.configuration => macs,
+            _ => {
+                let Some(configuration) = sweep.configuration(one.configuration) else { continue };
+                let settings = &configuration.settings;
+                let macs = register.count(settings, ANY_CLASSES)?.macs as f64 * settings.train.epochs as f64;
+                last = Some((one.configuration, macs));
+                macs
+            }
+        };
+        let share = if one.why == Why::Unevaluated { EVALUATION } else { 1.0 };
+        each.push(share * macs / macs_per_s.unwrap_or(1.0));
+    }
+    Ok(Costs { each, in_seconds: macs_per_s.is_some() })
 }
 
 fn mean_training_s(sweep: &Sweep, to_train: &[&Todo], known: &Known) -> Option<f64> {

@@ -9,6 +9,7 @@ use crate::sweep::Sweep;
 use crate::sweep::settings::{Setting, Settings};
 
 use super::plan::Counts;
+use super::settling::Observation;
 
 /// A trial or a configuration, as people know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,11 +111,33 @@ pub enum Event {
         /// What went wrong.
         message: String,
     },
+    /// A trial cannot start: it would need more memory than there is. It stays planned.
+    TrialRefused {
+        /// Which.
+        trial: Arc<Subject>,
+        /// Its expected peak, bytes.
+        need: u64,
+        /// Memory of all workers together, bytes.
+        budget: u64,
+    },
     /// A trial was stopped with the run; the next run goes on with it.
     TrialStopped {
         /// Which.
         trial: Arc<Subject>,
     },
+    /// Other runs that share the database are still at work: the last of them measures.
+    LeftToOthers,
+    /// Another seed or round of a configuration is next, since it would settle most of what is undecided.
+    Settling {
+        /// Which configuration.
+        configuration: Arc<Subject>,
+        /// What is observed.
+        observation: Observation,
+        /// The share of what is undecided that it is expected to settle.
+        share: f64,
+    },
+    /// Nothing is undecided any more.
+    Settled,
     /// Training is over and the machine is quiet.
     MeasuringStarted {
         /// Configurations to measure.
@@ -191,6 +214,10 @@ pub struct Summary {
     pub diverged: usize,
     /// Trials given up in this run.
     pub failed: usize,
+    /// Trials that did not fit in memory, which is their result.
+    pub out_of_memory: usize,
+    /// Trials that were not started because they would not fit in memory.
+    pub refused: usize,
     /// Finished trials that got further accuracies.
     pub evaluated: usize,
     /// Rounds of measurements taken.

@@ -7,8 +7,14 @@ use crate::protocol::{Cause, CodecError, Message};
 /// Status of a process whose main thread panicked.
 const PANICKED: i32 = 101;
 
+/// SIGABRT, with which Rust ends a process that gets no memory.
+const SIGABRT: i32 = 6;
+
 /// SIGKILL, which also the kernel sends where memory has run out.
 const SIGKILL: i32 = 9;
+
+/// What Rust says before.
+const NO_MEMORY: &str = "memory allocation of ";
 
 /// A worker that is gone.
 #[derive(Debug, Default)]
@@ -96,6 +102,7 @@ impl Exit {
             (_, _, Some(SIGKILL)) if self.out_of_memory => {
                 (Cause::Oom, "killed by the kernel: out of memory".to_owned())
             }
+            (_, _, Some(SIGABRT)) if self.log.contains(NO_MEMORY) => (Cause::Oom, self.line_with(NO_MEMORY)),
             (_, _, Some(signal)) => (Cause::Killed, format!("killed by signal {signal}")),
             (broken, Some(status), None) => {
                 let mut message = format!("exited with status {status} and no last message");
@@ -106,6 +113,10 @@ impl Exit {
             }
             (_, None, None) => (Cause::Exit, "ended in an unknown way".to_owned()),
         }
+    }
+
+    fn line_with(&self, words: &str) -> String {
+        self.log.lines().find(|line| line.contains(words)).unwrap_or_default().trim().to_owned()
     }
 
     /// The panic's place and words, from the log.
@@ -151,6 +162,11 @@ mod tests {
             (Exit { signal: Some(9), ..exit() }, Cause::Killed),
             (Exit { signal: Some(9), broken: Some(CodecError::Truncated), ..exit() }, Cause::Killed),
             (Exit { signal: Some(9), out_of_memory: true, ..exit() }, Cause::Oom),
+            (Exit { signal: Some(6), ..exit() }, Cause::Killed),
+            (
+                Exit { signal: Some(6), log: "memory allocation of 9 bytes failed\n".to_owned(), ..exit() },
+                Cause::Oom,
+            ),
             (Exit { signal: Some(15), out_of_memory: true, ..exit() }, Cause::Killed),
             (Exit { status: Some(0), broken: Some(CodecError::Truncated), ..exit() }, Cause::Exit),
             (Exit { signal: Some(9), broken: Some(malformed()), ..exit() }, Cause::Exit),

@@ -25,6 +25,11 @@ impl Files {
         Self { folder: database.with_extension("files") }
     }
 
+    /// Files in this folder, wherever their database is.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
     /// Final weights of a trial.
     pub fn weights(&self, trial: Key) -> PathBuf {
         self.folder.join("weights").join(weights_name(trial))
@@ -41,25 +46,34 @@ impl Files {
         self.folder.join("checkpoints").join(trial.to_string())
     }
 
+    /// The lock of the worker that is at a trial.
+    pub fn tenancy(&self, trial: Key) -> PathBuf {
+        self.checkpoints(trial).with_extension("lock")
+    }
+
     /// Trials that have checkpoints.
     ///
     /// # Errors
     /// If the folder is there and cannot be read.
     pub fn checkpointed(&self) -> io::Result<HashSet<Key>> {
-        match fs::read_dir(self.folder.join("checkpoints")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(HashSet::new()),
-            entries => entries?
-                .filter_map(|entry| entry.map(|entry| entry.file_name().to_str()?.parse().ok()).transpose())
-                .collect(),
-        }
+        keys(&self.folder.join("checkpoints"), None)
     }
 
-    /// Removes a trial's checkpoints, if it has any.
+    /// Trials that have weights.
+    ///
+    /// # Errors
+    /// If the folder is there and cannot be read.
+    pub fn weighted(&self) -> io::Result<HashSet<Key>> {
+        keys(&self.folder.join("weights"), Some(".safetensors"))
+    }
+
+    /// Removes a trial's checkpoints, and their lock, if it has any.
     ///
     /// # Errors
     /// If they cannot be removed.
     pub fn remove_checkpoints(&self, trial: Key) -> io::Result<()> {
-        gone(fs::remove_dir_all(self.checkpoints(trial)))
+        gone(fs::remove_dir_all(self.checkpoints(trial)))?;
+        gone(fs::remove_file(self.tenancy(trial)))
     }
 
     /// Removes a trial's weights, if it has any.
@@ -73,6 +87,19 @@ impl Files {
 
 fn weights_name(trial: Key) -> String {
     format!("{trial}.safetensors")
+}
+
+/// Trials whose keys name files or folders in `folder`, with that ending.
+fn keys(folder: &Path, ending: Option<&str>) -> io::Result<HashSet<Key>> {
+    let key = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_str()?;
+        ending.map_or(Some(name), |ending| name.strip_suffix(ending))?.parse().ok()
+    };
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(HashSet::new()),
+        entries => entries?.filter_map(|entry| entry.map(key).transpose()).collect(),
+    }
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::candidate::candidates;
 use super::error::RunError;
 use super::files::Files;
-use super::front::{candidates, front};
+use super::judging::front;
 use crate::store::{Key, Store, SweepId};
 use crate::sweep::Sweep;
 

@@ -3,7 +3,7 @@
 //! A slow drift of the machine would favour whoever is measured early. So each round visits all configurations before
 //! the next begins, in an order of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -13,17 +13,15 @@ use rand_chacha::ChaCha8Rng;
 use super::crew::{Duty, End};
 use super::error::RunError;
 use super::event::{Event, Namer, Subject, Summary};
-use super::exit::Conclusion;
+use super::exit::{Conclusion, Exit};
 use super::register::number;
 use super::scheduler::{Task, Verdict};
 use super::training::settings;
-use crate::analysis::interval::{Interval, median, median_interval};
-use crate::protocol::{self, Job, MeasureJob, Measured, Message, VERSION};
-use crate::store::{MeasureKind, MeasurementRow, Mode, Runner, Store, ToMeasure};
+use crate::analysis::interval::{Interval, median, median_interval, pooled_reach};
+use crate::measure::quiet::QUIET_LOAD;
+use crate::protocol::{self, Cause, Job, MeasureJob, Measured, Message, VERSION};
+use crate::store::{MeasureKind, MeasurementFailureRow, MeasurementRow, Mode, Runner, Store, ToMeasure};
 use crate::sweep::Settings;
-
-/// Share of the machine that others may use in a measurement that counts as quiet.
-const QUIET_LOAD: f64 = 0.05;
 
 /// How far the probe's rates before and after may lie apart in a measurement that counts as quiet, as a share.
 const QUIET_DRIFT: f64 = 0.1;
@@ -64,11 +62,16 @@ pub(super) struct Measuring<'a> {
     pub emit: &'a mut dyn FnMut(Event),
     pub summary: &'a mut Summary,
     pub running: HashMap<Task, Arc<Subject>>,
+    /// Configurations whose round failed for good: further ones would as well.
+    pub given_up: HashSet<usize>,
 }
 
 impl Duty for Measuring<'_> {
     fn begin(&mut self, task: Task) -> Result<Option<Job>, RunError> {
         let Some((round, one)) = self.find(task) else { return Ok(None) };
+        if self.given_up.contains(&round.configuration) {
+            return Ok(None);
+        }
         let settings = settings(&one.settings, self.settings, || one.key.to_string())?;
         let classes = self.store.configuration(one.id)?.classes as usize;
         let test_resolutions = one.test_resolutions.iter().map(|side| *side as usize).collect();
@@ -105,9 +108,16 @@ impl Duty for Measuring<'_> {
     }
 
     fn ended(&mut self, task: Task, end: End) -> Result<(), RunError> {
-        let (Some(configuration), Some((round, _))) = (self.running.remove(&task), self.find(task)) else {
+        let (Some(configuration), Some((round, one))) = (self.running.remove(&task), self.find(task)) else {
             return Ok(());
         };
+        if let (Conclusion::Failed { message, .. }, Verdict::GiveUp { cause }) =
+            (&end.conclusion, end.verdict)
+        {
+            let failure = failure(&end.exit, cause, message, one, round, self.runner);
+            self.store.record_measurement_failure(&failure)?;
+            self.given_up.insert(round.configuration);
+        }
         let round = round.round as usize;
         let failed = |cause, message, retry| Event::MeasurementFailed {
             configuration: Arc::clone(&configuration),
@@ -144,6 +154,23 @@ impl Duty for Measuring<'_> {
     }
 }
 
+/// Widens the intervals of a machine's rounds by how far one round of it lies from another: each by itself knows only
+/// how steps differ within a second. Where no configuration has been measured twice, the probe tells how far the machine
+/// drifts within a round.
+pub(super) fn widen(store: &mut Store, runner: &Runner) -> Result<(), RunError> {
+    let logarithms = |rates: &[f64]| rates.iter().map(|rate| rate.ln()).collect::<Vec<_>>();
+    let rounds = store.repeated_rounds(runner.machine_id, runner.threads)?;
+    let mut groups: Vec<Vec<f64>> = rounds.iter().map(|rates| logarithms(rates)).collect();
+    if groups.is_empty() {
+        let probes = store.probes(runner.machine_id, runner.threads)?;
+        groups = probes.iter().map(|rates| logarithms(rates)).collect();
+    }
+    if let Some(reach) = pooled_reach(&groups) {
+        store.widen_rounds(runner.machine_id, runner.threads, reach.exp())?;
+    }
+    Ok(())
+}
+
 impl<'a> Measuring<'a> {
     fn find(&self, task: Task) -> Option<(Round, &'a ToMeasure)> {
         let round = *self.rounds.get(task)?;
@@ -152,6 +179,29 @@ impl<'a> Measuring<'a> {
 }
 
 /// The row of a measurement; `None` if it has no samples.
+fn failure(
+    exit: &Exit,
+    cause: Cause,
+    message: &str,
+    one: &ToMeasure,
+    round: Round,
+    runner: &Runner,
+) -> MeasurementFailureRow {
+    MeasurementFailureRow {
+        configuration_id: one.id,
+        machine_id: runner.machine_id,
+        threads: runner.threads,
+        round: round.round,
+        cause: cause.name().to_owned(),
+        exit_status: exit.status,
+        signal: exit.signal,
+        message: message.to_owned(),
+        log_tail: Some(exit.log.clone()).filter(|log| !log.is_empty()),
+        peak_rss_bytes: exit.peak_rss_bytes,
+        program_version: runner.code.program_version.clone(),
+    }
+}
+
 fn row(measured: &Measured, one: &ToMeasure, round: Round, runner: &Runner) -> Option<MeasurementRow> {
     let times: Vec<f64> = measured.samples.iter().map(|sample| sample.elapsed_s).collect();
     let typical = median(&times).filter(|seconds| *seconds > 0.0)?;
@@ -181,6 +231,9 @@ fn row(measured: &Measured, one: &ToMeasure, round: Round, runner: &Runner) -> O
         foreign_load: measured.foreign_load,
         quiet: is_quiet(measured),
         peak_rss_bytes: Some(measured.peak_rss_bytes).filter(|bytes| *bytes > 0),
+        clock_mhz: measured.clock_mhz,
+        waited_s: Some(measured.waited_s),
+        first_batch_s: measured.first_batch_s,
         code: runner.code.clone(),
     })
 }
@@ -197,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::Sample;
-    use crate::store::{Code, ConfigurationId, Key, MachineId};
+    use crate::store::{Code, ConfigurationId, Key, MachineId, RunId};
 
     fn to_measure(number: i64, rounds_done: u32) -> ToMeasure {
         ToMeasure {
@@ -220,12 +273,15 @@ mod tests {
             probe_after: 101.0,
             foreign_load: Some(0.01),
             peak_rss_bytes: 0,
+            clock_mhz: None,
+            waited_s: 0.0,
+            first_batch_s: None,
         }
     }
 
     fn runner() -> Runner {
         let code = Code { program_version: "0".to_owned(), git_commit: None, git_dirty: None };
-        Runner { machine_id: MachineId(1), threads: 2, code }
+        Runner { run: RunId(1), machine_id: MachineId(1), threads: 2, code }
     }
 
     #[test]

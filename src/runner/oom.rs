@@ -34,7 +34,7 @@ impl OomKills {
 }
 
 /// The group's path in the unified hierarchy (`cgroups(7)`).
-fn control_group(text: &str) -> Option<&str> {
+pub(super) fn control_group(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::"))
 }
 

@@ -90,10 +90,15 @@ pub struct ToMeasure {
 /// What a database knows, as far as plans ask.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    states: HashMap<Key, TrialState>,
-    evaluated: HashSet<(Key, u32)>,
+    /// Of every trial: its state, and whether the sweep asked for it when it was last registered. One map for both:
+    /// of a million trials it is most of what planning holds.
+    trials: HashMap<Key, (TrialState, bool)>,
+    /// How many the sweep asked for.
+    asked_before: usize,
+    /// By fine-tuning.
+    evaluated: HashMap<String, HashSet<(Key, u32)>>,
     checkpointed: HashSet<Key>,
-    asked_before: HashSet<Key>,
+    unmeasurable: HashSet<Key>,
     train_rounds: HashMap<Key, u32>,
     inference_rounds: HashMap<(Key, u32), u32>,
     pub(super) speeds: Vec<TrainingSpeed>,
@@ -114,11 +119,21 @@ impl Known {
     /// # Errors
     /// If the database, or the folder of checkpoints beside it, cannot be read.
     pub fn read(store: &Store, sweep: &Sweep, place: &Place) -> Result<Self, RunError> {
-        let asked_before = match store.sweep(sweep.name()) {
-            Ok((id, _)) => store.sweep_keys(id)?,
-            Err(StoreError::UnknownSweep { .. }) => HashSet::new(),
+        let mut trials = HashMap::with_capacity(store.trial_count()? as usize);
+        store.each_trial(|key, state| {
+            trials.insert(key, (state, false));
+        })?;
+        let mut asked_before = 0;
+        match store.sweep(sweep.name()) {
+            Ok((id, _)) => store.each_sweep_key(id, |key| {
+                if let Some((_, asked)) = trials.get_mut(&key) {
+                    *asked = true;
+                    asked_before += 1;
+                }
+            })?,
+            Err(StoreError::UnknownSweep { .. }) => {}
             Err(error) => return Err(error.into()),
-        };
+        }
         let files = Files::of(store.path());
         let checkpointed = files.checkpointed().map_err(|source| RunError::File {
             doing: "look for checkpoints beside",
@@ -138,14 +153,29 @@ impl Known {
             }
         }
         Ok(Self {
-            states: store.trial_states()?,
+            trials,
             evaluated: store.evaluated()?,
             checkpointed,
             asked_before,
+            unmeasurable: store.unmeasurable(&place.fingerprint, place.threads)?,
             train_rounds,
             inference_rounds,
-            speeds: store.training_speeds(&place.fingerprint)?,
+            speeds: store.training_speeds(Some(&place.fingerprint))?,
         })
+    }
+
+    /// The same, with speeds of trials wherever they trained.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn with_speeds_of_all_machines(self, store: &Store) -> Result<Self, RunError> {
+        Ok(Self { speeds: store.training_speeds(None)?, ..self })
+    }
+
+    /// Whether a trial lacks an accuracy after that fine-tuning.
+    fn lacks(&self, trial: Key, tests: &[TestResolution], fine_tuning: &str) -> bool {
+        let there = self.evaluated.get(fine_tuning);
+        tests.iter().any(|test| there.is_none_or(|there| !there.contains(&(trial, number(test.side)))))
     }
 
     /// Rounds that are there of every measurement of a configuration.
@@ -161,18 +191,29 @@ impl Known {
 impl Plan {
     /// What of `sweep` is left to do, given what is known.
     pub fn of(sweep: &Sweep, known: &Known) -> Self {
+        Self::among(sweep, known, None)
+    }
+
+    /// As [`Plan::of`], of these trials only.
+    pub fn among(sweep: &Sweep, known: &Known, only: Option<&HashSet<Key>>) -> Self {
         let measure = sweep.settings().measure;
         let rounds = if measure.enabled { number(measure.rounds) } else { 0 };
         let mut plan = Self::default();
-        plan.counts.trials = sweep.trial_count();
-        plan.counts.orphaned = known.asked_before.len();
+        plan.counts.trials = only.map_or(sweep.trial_count(), HashSet::len);
+        plan.counts.orphaned = known.asked_before;
+        let fine_tunings: Vec<String> = sweep.fine_tunings().iter().map(ToString::to_string).collect();
         for (configuration, (key, tests)) in sweep.keys().enumerate() {
             let mut promising = false;
             for &seed in sweep.seeds() {
-                promising |= plan.add(known, configuration, key, seed, tests);
+                if only.is_some_and(|only| !only.contains(&super::register::key(key.trial(seed).as_bytes())))
+                {
+                    continue;
+                }
+                promising |= plan.add(known, configuration, (key, seed), (tests, &fine_tunings));
             }
-            let lacking = rounds.saturating_sub(known.rounds(super::register::key(key.as_bytes()), tests));
-            if promising && lacking > 0 {
+            let key = super::register::key(key.as_bytes());
+            let lacking = rounds.saturating_sub(known.rounds(key, tests));
+            if promising && lacking > 0 && !known.unmeasurable.contains(&key) {
                 plan.to_measure.push(ToMeasure { configuration, rounds: lacking });
             }
         }
@@ -185,22 +226,22 @@ impl Plan {
         &mut self,
         known: &Known,
         configuration: usize,
-        of: ConfigurationKey,
-        seed: u64,
-        tests: &[TestResolution],
+        (of, seed): (ConfigurationKey, u64),
+        (tests, fine_tunings): (&[TestResolution], &[String]),
     ) -> bool {
         let counts = &mut self.counts;
         let mut todo = |why| self.todo.push(Todo { configuration, seed, why });
-        if known.states.is_empty() {
+        if known.trials.is_empty() {
             counts.new += 1;
             todo(Why::New);
             return true;
         }
         let trial = key(of.trial(seed).as_bytes());
-        if known.asked_before.contains(&trial) {
+        let seen = known.trials.get(&trial);
+        if let Some((_, true)) = seen {
             counts.orphaned -= 1;
         }
-        match known.states.get(&trial) {
+        match seen.map(|(state, _)| state) {
             None => {
                 counts.new += 1;
                 todo(Why::New);
@@ -225,7 +266,7 @@ impl Plan {
             }
             Some(TrialState::Finished) => {
                 counts.finished += 1;
-                if tests.iter().any(|test| !known.evaluated.contains(&(trial, number(test.side)))) {
+                if fine_tunings.iter().any(|name| known.lacks(trial, tests, name)) {
                     counts.unevaluated += 1;
                     todo(Why::Unevaluated);
                 }
@@ -255,11 +296,12 @@ mod tests {
         let mut known = Known::default();
         for &(configuration, seed, state) in states {
             let key = trial(sweep, configuration, seed);
-            known.states.insert(key, state);
-            known.asked_before.insert(key);
+            known.trials.insert(key, (state, true));
+            known.asked_before += 1;
             if state == TrialState::Finished {
                 let (_, tests) = sweep.keys().nth(configuration).unwrap();
-                known.evaluated.extend(tests.iter().map(|test| (key, number(test.side))));
+                let evaluated = known.evaluated.entry("none".to_owned()).or_default();
+                evaluated.extend(tests.iter().map(|test| (key, number(test.side))));
             }
         }
         known
@@ -288,7 +330,8 @@ mod tests {
             ],
         );
         known.checkpointed.insert(trial(&sweep, 2, 1));
-        known.asked_before.insert(Key(1));
+        known.trials.insert(Key(1), (TrialState::Planned, true));
+        known.asked_before += 1;
         let plan = Plan::of(&sweep, &known);
         let expected = Counts {
             trials: 6,
@@ -346,8 +389,8 @@ mod tests {
         let mut known = Known::default();
         for (configuration, seed) in states {
             let trial = key(configuration.trial(seed).as_bytes());
-            known.states.insert(trial, TrialState::Finished);
-            known.evaluated.insert((trial, 32));
+            known.trials.insert(trial, (TrialState::Finished, false));
+            known.evaluated.entry("none".to_owned()).or_default().insert((trial, 32));
         }
         let start = Instant::now();
         let plan = Plan::of(&sweep, &known);

@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use super::error::RunError;
 use crate::arch::{Cost, Network, Norm, NormGroups};
 use crate::data;
-use crate::store::{Asked, ConfigurationRow, Key, Point, PointTrial, SweepRow, TestResolution};
+use crate::store::{Asked, ConfigurationRow, Key, Point, PointTrial, SweepRow, Test};
 use crate::sweep::settings::{Data, Expand, Model, Settings};
-use crate::sweep::{Configuration, ConfigurationKey, Sweep, canonical};
+use crate::sweep::{Configuration, ConfigurationKey, Sweep, TestResolution, canonical};
 
 /// A key of a sweep as the database has it.
-pub(super) fn key(bytes: &[u8; 16]) -> Key {
+pub fn key(bytes: &[u8; 16]) -> Key {
     Key(u128::from_be_bytes(*bytes))
 }
 
@@ -98,6 +98,7 @@ impl Register {
         sweep: &'a Sweep,
         known: &'a HashSet<Key>,
     ) -> impl Iterator<Item = Point> + 'a {
+        let fine_tunings: Vec<String> = sweep.fine_tunings().iter().map(ToString::to_string).collect();
         sweep.keys().enumerate().filter_map(move |(index, (configuration, tests))| {
             let asked = match key(configuration.as_bytes()) {
                 key if known.contains(&key) => Asked::Known(key),
@@ -107,10 +108,7 @@ impl Register {
             Some(Point {
                 configuration: asked,
                 trials: trials(configuration, index, sweep.seeds()),
-                tests: tests
-                    .iter()
-                    .map(|test| TestResolution { resolution: number(test.side), aliased: test.aliased })
-                    .collect(),
+                tests: accuracies(tests, &fine_tunings),
             })
         })
     }
@@ -136,6 +134,15 @@ fn trials(configuration: ConfigurationKey, index: usize, seeds: &[u64]) -> Vec<P
         position: (first + nth) as u64,
     };
     seeds.iter().enumerate().map(trial).collect()
+}
+
+/// Every fine-tuning at every test resolution.
+fn accuracies(tests: &[TestResolution], fine_tunings: &[String]) -> Vec<Test> {
+    let at = |test: &TestResolution| {
+        let (resolution, aliased) = (number(test.side), test.aliased);
+        fine_tunings.iter().map(move |name| Test { resolution, fine_tuning: name.clone(), aliased })
+    };
+    tests.iter().flat_map(at).collect()
 }
 
 /// The sweep's own row.

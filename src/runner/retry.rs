@@ -21,6 +21,8 @@ pub enum Policy {
     GiveUp,
     /// It may have been bad luck: the trial is tried again as often as `run.retries` says.
     Retry,
+    /// It would happen to every trial: the run stops, and the trial waits for the next.
+    Halt,
 }
 
 impl Policy {
@@ -29,6 +31,7 @@ impl Policy {
         match cause {
             // The same settings need the same memory, and cannot be trained for the same reason.
             Cause::BadConfig | Cause::Oom => Self::GiveUp,
+            Cause::Disk => Self::Halt,
             Cause::Timeout | Cause::Hung | Cause::Killed | Cause::Panic | Cause::Io | Cause::Exit => {
                 Self::Retry
             }
@@ -71,7 +74,8 @@ mod tests {
     fn what_would_happen_again_is_not_tried_again() {
         for cause in Cause::ALL {
             let again = Policy::of(cause).wait(1, 9).is_some();
-            assert_eq!(again, !matches!(cause, Cause::BadConfig | Cause::Oom), "{}", cause.name());
+            let never = matches!(cause, Cause::BadConfig | Cause::Oom | Cause::Disk);
+            assert_eq!(again, !never, "{}", cause.name());
         }
     }
 }

@@ -3,11 +3,11 @@
 //! A [`Scheduler`] is a pure state machine. It knows tasks by number, no process, no clock and no database,
 //! so that everything that may happen to a sweep can be played in a test. Times are since any fixed moment.
 //!
-//! What stays true: at most [`Limits::slots`] tasks run; every [`Order::Start`] is answered by one
-//! [`Order::End`] once its worker is gone; a task whose verdict is final never starts again; after a request
-//! to stop nothing starts.
+//! What stays true: at most [`Limits::slots`] tasks run, and only as many as [`Limits::memory`] has room for; every
+//! [`Order::Start`] is answered by one [`Order::End`] once its worker is gone; a task whose verdict is final never
+//! starts again; after a request to stop, or a failure that would be everybody's, nothing starts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::retry::Policy;
@@ -18,6 +18,9 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a worker that is over its limits may take to leave after SIGTERM.
 const TERMINATION_GRACE: Duration = Duration::from_secs(5);
+
+/// How many waiting tasks are looked through for one that fits beside those that run.
+const LOOK_AHEAD: usize = 64;
 
 /// Number of a task, given out by whoever made the scheduler.
 pub type Task = usize;
@@ -33,6 +36,8 @@ pub struct Limits {
     pub silence: Duration,
     /// Attempts after the first one.
     pub retries: u32,
+    /// Memory of all workers together, bytes.
+    pub memory: Option<u64>,
 }
 
 /// What a scheduler is told.
@@ -104,6 +109,10 @@ pub struct Scheduler {
     retrying: BTreeSet<(Duration, Task)>,
     failures: HashMap<Task, u32>,
     running: BTreeMap<Task, Running>,
+    /// Bytes that each task is expected to take at most; 0 if nothing is known.
+    needs: HashMap<Task, u64>,
+    /// Tasks that ran out of memory beside others, and get another try with nobody beside them.
+    hungry: HashSet<Task>,
     stopping: bool,
 }
 
@@ -146,8 +155,17 @@ impl Scheduler {
             retrying: BTreeSet::new(),
             failures: HashMap::new(),
             running: BTreeMap::new(),
+            needs: HashMap::new(),
+            hungry: HashSet::new(),
             stopping: false,
         }
+    }
+
+    /// Asks anew how much memory those that may start next are expected to take at most, bytes.
+    pub fn weigh(&mut self, need: impl Fn(Task) -> u64) {
+        let retrying = self.retrying.iter().map(|(_, task)| *task);
+        let next: Vec<Task> = retrying.chain(self.fresh.iter().take(LOOK_AHEAD).copied()).collect();
+        self.needs.extend(next.into_iter().map(|task| (task, need(task))));
     }
 
     /// Takes in an event and says what to do now, in order.
@@ -159,7 +177,14 @@ impl Scheduler {
                     running.heard = now;
                 }
             }
-            Happened::Ended(task, ending) => orders.extend(self.end(task, ending, now)),
+            Happened::Ended(task, ending) => {
+                let ended = self.end(task, ending, now);
+                let halts = |cause| ended.is_some() && Policy::of(cause) == Policy::Halt;
+                orders.extend(ended);
+                if matches!(ending, Ending::Failed(cause) if halts(cause)) {
+                    self.stop(now, &mut orders);
+                }
+            }
             Happened::StopAsked => self.stop(now, &mut orders),
             Happened::Ticked => {}
         }
@@ -173,6 +198,11 @@ impl Scheduler {
         self.running.is_empty() && (self.stopping || (self.fresh.is_empty() && self.retrying.is_empty()))
     }
 
+    /// Whether nothing starts any more.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Tasks that have not come to a final verdict, running ones among them.
     pub fn left(&self) -> usize {
         self.fresh.len() + self.retrying.len() + self.running.len()
@@ -181,7 +211,7 @@ impl Scheduler {
     /// When to say [`Happened::Ticked`] if nothing else happens before; `None` if only events matter.
     pub fn wake(&self) -> Option<Duration> {
         let running = self.running.values().filter_map(|running| running.wake(&self.limits));
-        let due = self.retrying.first().map(|(due, _)| *due);
+        let due = self.retrying.first().filter(|(_, task)| self.has_room(*task)).map(|(due, _)| *due);
         let room = !self.stopping && self.running.len() < self.limits.slots;
         running.chain(due.filter(|_| room)).min()
     }
@@ -192,6 +222,7 @@ impl Scheduler {
             (Ending::Done, _) => Verdict::Done,
             (_, Some(Leaving { why: Why::Overstepped(cause), .. })) => self.failed(task, cause, now),
             (Ending::Stopped, Some(_)) => Verdict::PutBack,
+            (Ending::Failed(cause), _) if Policy::of(cause) == Policy::Halt => Verdict::PutBack,
             // Its failure is our doing, unless it failed before we used force.
             (Ending::Failed(_), Some(leaving)) if leaving.pressed > Pressed::Asked => Verdict::PutBack,
             (Ending::Failed(cause), _) => self.failed(task, cause, now),
@@ -204,7 +235,10 @@ impl Scheduler {
     fn failed(&mut self, task: Task, cause: Cause, now: Duration) -> Verdict {
         let failures = self.failures.entry(task).or_default();
         *failures += 1;
-        match Policy::of(cause).wait(*failures, self.limits.retries) {
+        let crowded = cause == Cause::Oom && !self.running.is_empty() && self.hungry.insert(task);
+        let policy = if crowded { Policy::Retry } else { Policy::of(cause) };
+        let retries = self.limits.retries.max(u32::from(crowded));
+        match policy.wait(*failures, retries) {
             Some(wait) => {
                 self.retrying.insert((now + wait, task));
                 Verdict::Retry { cause, wait }
@@ -268,12 +302,27 @@ impl Scheduler {
         }
     }
 
-    /// Retries that are due go first: their checkpoints are warm, and their failures should show early.
+    /// Retries that are due go first: their checkpoints are warm, and their failures should show early. A task that
+    /// does not fit waits until others have ended, while smaller ones behind it go on.
     fn next(&mut self, now: Duration) -> Option<Task> {
-        match self.retrying.first() {
-            Some((due, _)) if *due <= now => self.retrying.pop_first().map(|(_, task)| task),
-            _ => self.fresh.pop_front(),
+        let due = self.retrying.iter().copied().take_while(|(due, _)| *due <= now);
+        if let Some(retry) = due.into_iter().find(|(_, task)| self.has_room(*task)) {
+            self.retrying.remove(&retry);
+            return Some(retry.1);
         }
+        let fits = self.fresh.iter().take(LOOK_AHEAD).position(|task| self.has_room(*task))?;
+        self.fresh.remove(fits)
+    }
+
+    /// Whether a task's memory fits beside that of those that run. Alone, anything may try.
+    fn has_room(&self, task: Task) -> bool {
+        let need = |task: &Task| match self.hungry.contains(task) {
+            true => u64::MAX,
+            false => self.needs.get(task).copied().unwrap_or(0),
+        };
+        let taken = self.running.keys().map(need).fold(need(&task), u64::saturating_add);
+        self.running.is_empty()
+            || (taken < u64::MAX && self.limits.memory.is_none_or(|memory| taken <= memory))
     }
 }
 

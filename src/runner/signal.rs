@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as requests to stop.
+//! Signals as requests to stop.
 //!
 //! The handler itself only wakes a thread, which passes each signal on: what the first and the second mean is the
 //! scheduler's matter.
@@ -6,7 +6,7 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::{Handle, Signals};
 
 /// Signals are passed on as long as this lives. After it, they are ignored.
@@ -21,11 +21,24 @@ pub struct Caught {
 /// # Errors
 /// If the system refuses a handler or a thread.
 pub fn catch(asked: impl Fn() + Send + 'static) -> io::Result<Caught> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    catch_these(&[SIGINT, SIGTERM], move |_| asked())
+}
+
+/// Calls `asked` for every SIGINT, SIGTERM and SIGUSR1, by which a cluster says that it will take the machine away; it is
+/// told whether it was that.
+///
+/// # Errors
+/// If the system refuses a handler or a thread.
+pub fn catch_preemption(asked: impl Fn(bool) + Send + 'static) -> io::Result<Caught> {
+    catch_these(&[SIGINT, SIGTERM, SIGUSR1], move |signal| asked(signal == SIGUSR1))
+}
+
+fn catch_these(signals: &[i32], asked: impl Fn(i32) + Send + 'static) -> io::Result<Caught> {
+    let mut signals = Signals::new(signals)?;
     let handle = signals.handle();
     let thread = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for _ in signals.forever() {
-            asked();
+        for signal in signals.forever() {
+            asked(signal);
         }
     })?;
     Ok(Caught { handle, thread: Some(thread) })

@@ -5,7 +5,7 @@
 
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::crew::{Duty, End};
@@ -13,11 +13,13 @@ use super::error::RunError;
 use super::event::{Event, Namer, Subject, Summary, TrialTask};
 use super::exit::Conclusion;
 use super::files::Files;
+use super::memory::Memory;
 use super::register::number;
 use super::scheduler::{Task, Verdict};
-use crate::protocol::{Job, Message, TrainJob, VERSION};
+use crate::protocol::{Cause, Job, Message, Test, TrainJob, VERSION};
 use crate::store::{
-    self, AttemptStart, Claim, EpochRow, LayerSignalsRow, Next, Outcome, Store, SweepId, TrialId,
+    self, AttemptStart, Claim, ConfigurationId, EpochRow, Key, LayerSignalsRow, Next, Outcome, Store,
+    SweepId, TrialId,
 };
 use crate::sweep::Settings;
 use crate::sweep::settings::Keep;
@@ -27,6 +29,9 @@ use rows::{attempt_end, epoch_row, evaluation_row, signals_row};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TrialWork {
     pub trial: TrialId,
+    pub key: Key,
+    pub configuration: ConfigurationId,
+    pub seed: u64,
     pub task: TrialTask,
 }
 
@@ -36,6 +41,14 @@ pub(super) struct Training<'a> {
     pub sweep: SweepId,
     pub runner: &'a store::Runner,
     pub work: Vec<TrialWork>,
+    /// What trials take.
+    pub memory: Memory,
+    /// What all of them together may take, bytes.
+    pub budget: Option<u64>,
+    /// Trials that would take more alone.
+    pub refused: &'a mut HashSet<TrialId>,
+    /// Why nothing starts any more, if it is neither the user's wish nor an error here.
+    pub halted: Option<String>,
     /// `[measure]` and `[run]`, which hold for the whole sweep.
     pub settings: &'a Settings,
     pub files: &'a Files,
@@ -57,6 +70,9 @@ pub(super) struct Attempt {
 impl Duty for Training<'_> {
     fn begin(&mut self, task: Task) -> Result<Option<Job>, RunError> {
         let Some(work) = self.work.get(task).copied() else { return Ok(None) };
+        if self.refuses(&work)? {
+            return Ok(None);
+        }
         let claim = match work.task {
             TrialTask::Train => self.store.claim_trial(self.sweep, work.trial, self.runner)?,
             TrialTask::Evaluate => self.store.claim_evaluation(self.sweep, work.trial, self.runner)?,
@@ -75,10 +91,11 @@ impl Duty for Training<'_> {
             trial: claim.key.to_string(),
             settings,
             seed: claim.seed,
-            test_resolutions: claim.tests.iter().map(|test| test.resolution as usize).collect(),
+            tests: tests(&claim)?,
             threads: self.runner.threads as usize,
             checkpoints: self.files.checkpoints(claim.key),
             weights: self.files.weights(claim.key),
+            weights_checksum: claim.weights_checksum.clone(),
         };
         self.attempts.insert(task, Attempt { claim, task: work.task, subject });
         Ok(Some(Job::Train(Box::new(job))))
@@ -124,6 +141,14 @@ impl Duty for Training<'_> {
         let Some(attempt) = self.attempts.remove(&task) else { return Ok(()) };
         let outcome = self.outcome(&attempt, &end)?;
         self.store.end_attempt(attempt.claim.attempt, &attempt_end(outcome, &end))?;
+        if let (Conclusion::Finished { .. }, TrialTask::Train, Some(peak)) =
+            (&end.conclusion, attempt.task, end.exit.peak_rss_bytes)
+        {
+            self.memory.saw(attempt.claim.configuration, peak);
+        }
+        if let Conclusion::Failed { cause: Cause::Disk, message } = &end.conclusion {
+            self.halted.get_or_insert_with(|| message.clone());
+        }
         if matches!(end.conclusion, Conclusion::Finished { .. } | Conclusion::Diverged { .. }) {
             self.clean_up(&attempt)?;
         }
@@ -132,6 +157,10 @@ impl Duty for Training<'_> {
 
     fn stopping(&mut self, at_once: bool) {
         (self.emit)(Event::Stopping { at_once });
+    }
+
+    fn need(&self, task: Task) -> u64 {
+        self.work.get(task).map_or(0, |work| self.memory.need(work.configuration))
     }
 
     fn settle(&mut self) -> Result<(), RunError> {
@@ -151,6 +180,19 @@ impl Training<'_> {
     /// The configuration's settings from the database, with this sweep's way to run and measure.
     fn resolve(&self, claim: &Claim) -> Result<Settings, RunError> {
         settings(&claim.settings, self.settings, || claim.key.to_string())
+    }
+
+    /// Whether the trial would take more memory alone than all may take together; says so, if.
+    fn refuses(&mut self, work: &TrialWork) -> Result<bool, RunError> {
+        let need = self.memory.need(work.configuration);
+        let Some(budget) = self.budget.filter(|budget| need > *budget) else { return Ok(false) };
+        self.refused.insert(work.trial);
+        self.summary.refused += 1;
+        let configuration = self.store.configuration(work.configuration)?;
+        let settings = settings(&configuration.settings, self.settings, || configuration.key.to_string())?;
+        let trial = Arc::new(self.namer.trial(work.key.to_string(), &settings, work.seed));
+        (self.emit)(Event::TrialRefused { trial, need, budget });
+        Ok(true)
     }
 
     fn outcome(&self, attempt: &Attempt, end: &End) -> Result<Outcome, RunError> {
@@ -218,9 +260,10 @@ impl Training<'_> {
                 Event::TrialRetrying { trial, cause, message: conclusion.message(), wait }
             }
             (conclusion, Verdict::GiveUp { cause }) => {
-                match attempt.task {
-                    TrialTask::Train => self.summary.failed += 1,
-                    TrialTask::Evaluate => self.summary.unmeasured += 1,
+                match (attempt.task, cause) {
+                    (TrialTask::Train, Cause::Oom) => self.summary.out_of_memory += 1,
+                    (TrialTask::Train, _) => self.summary.failed += 1,
+                    (TrialTask::Evaluate, _) => self.summary.unmeasured += 1,
                 }
                 Event::TrialFailed { trial, cause, message: conclusion.message() }
             }
@@ -241,5 +284,15 @@ pub(super) fn settings(
 ) -> Result<Settings, RunError> {
     let trial: Settings =
         serde_json::from_str(text).map_err(|source| RunError::Settings { key: key(), source })?;
-    Ok(Settings { measure: sweep.measure.clone(), run: sweep.run.clone(), ..trial })
+    let (fine_tune, measure, run) = (sweep.fine_tune.clone(), sweep.measure.clone(), sweep.run.clone());
+    Ok(Settings { fine_tune, measure, run, ..trial })
+}
+
+/// What a worker is asked for.
+fn tests(claim: &Claim) -> Result<Vec<Test>, RunError> {
+    let test = |test: &store::Test| {
+        let fine_tuning = test.fine_tuning.parse().map_err(|source| RunError::FineTuning { source })?;
+        Ok(Test { resolution: test.resolution as usize, fine_tuning })
+    };
+    claim.tests.iter().map(test).collect()
 }

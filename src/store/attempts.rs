@@ -224,22 +224,6 @@ impl Store {
         })
     }
 
-    /// Gives back what a dead runner held: its attempts are stopped, and the trials they trained planned
-    /// again. For whoever holds the [`RunLock`](super::RunLock), before its first claim. Returns the number
-    /// of attempts.
-    ///
-    /// # Errors
-    /// If the database cannot be written.
-    pub fn release_running(&mut self) -> Result<usize, StoreError> {
-        self.write("release a dead runner's trials", |tx| {
-            tx.execute("UPDATE trials SET state = 'planned' WHERE state = 'running'", [])?;
-            tx.execute(
-                "UPDATE attempts SET state = 'stopped', message = 'the runner died' WHERE state = 'running'",
-                [],
-            )
-        })
-    }
-
     /// The trial's attempts, the first first.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::column::Count;
 use super::time::now;
-use super::{AttemptId, ConfigurationId, Job, Key, MachineId, Store, StoreError, SweepId, TrialId};
+use super::{AttemptId, ConfigurationId, Job, Key, MachineId, RunId, Store, StoreError, SweepId, TrialId};
 
 /// The program that computes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Code {
 /// Who takes trials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Runner {
+    /// The run.
+    pub run: RunId,
     /// The machine.
     pub machine_id: MachineId,
     /// Threads of each worker.
@@ -28,14 +30,19 @@ pub struct Runner {
     pub code: Code,
 }
 
-/// A test resolution that a sweep asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TestResolution {
+/// An accuracy that a sweep asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Test {
     /// Side of the test images, pixels.
     pub resolution: u32,
+    /// Name of the fine-tuning before it; [`UNTUNED`] is none.
+    pub fine_tuning: String,
     /// Whether it breaks the alignment rule (a labelled control).
     pub aliased: bool,
 }
+
+/// The name of no fine-tuning.
+pub const UNTUNED: &str = "none";
 
 /// A trial taken, with what its worker needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +65,10 @@ pub struct Claim {
     pub settings: String,
     /// Weights of an earlier attempt, if they were kept.
     pub weights_path: Option<String>,
+    /// BLAKE3 of those, or of the ones that were not kept.
+    pub weights_checksum: Option<String>,
     /// Accuracies that the sweep asks for and that are not there yet.
-    pub tests: Vec<TestResolution>,
+    pub tests: Vec<Test>,
     /// Earlier attempts that failed.
     pub failed_attempts: u32,
 }
@@ -85,7 +94,7 @@ impl Store {
         })
     }
 
-    /// Takes this trial to train it; `None` if it is not planned (any more).
+    /// Takes this trial to train it; `None` if it is not planned or not there (any more).
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -98,7 +107,9 @@ impl Store {
         self.write("claim a trial", |tx| {
             let planned: bool = tx
                 .prepare_cached("SELECT state = 'planned' FROM trials WHERE id = ?1")?
-                .query_row([trial], |row| row.get(0))?;
+                .query_row([trial], |row| row.get(0))
+                .optional()?
+                .unwrap_or(false);
             planned.then(|| begin(tx, sweep, trial, Job::Train, runner)).transpose()
         })
     }
@@ -141,7 +152,7 @@ fn begin(
     let (attempt, number) = insert_attempt(db, trial, job, runner)?;
     let tests = missing_tests(db, sweep, trial)?;
     db.prepare_cached(
-        "SELECT t.key, t.seed, t.configuration_id, t.weights_path, c.settings,
+        "SELECT t.key, t.seed, t.configuration_id, t.weights_path, t.weights_checksum, c.settings,
                 (SELECT count(*) FROM attempts AS a WHERE a.trial_id = t.id AND a.state = 'failed')
                     AS failed_attempts
          FROM trials AS t JOIN configurations AS c ON c.id = t.configuration_id
@@ -158,6 +169,7 @@ fn begin(
             configuration: row.get("configuration_id")?,
             settings: row.get("settings")?,
             weights_path: row.get("weights_path")?,
+            weights_checksum: row.get("weights_checksum")?,
             tests,
             failed_attempts: row.get("failed_attempts")?,
         })
@@ -172,10 +184,11 @@ fn insert_attempt(
 ) -> rusqlite::Result<(AttemptId, u32)> {
     db.prepare_cached(
         "INSERT INTO attempts
-             (trial_id, number, job, state, started_at, threads, machine_id, program_version, git_commit, git_dirty)
+             (trial_id, number, job, state, started_at, run_id, threads, machine_id, program_version, git_commit,
+              git_dirty)
          VALUES
              (:trial, (SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE trial_id = :trial), :job, 'running',
-              :now, :threads, :machine, :program_version, :git_commit, :git_dirty)
+              :now, :run, :threads, :machine, :program_version, :git_commit, :git_dirty)
          RETURNING id, number",
     )?
     .query_row(
@@ -183,6 +196,7 @@ fn insert_attempt(
             ":trial": trial,
             ":job": job,
             ":now": now(),
+            ":run": runner.run,
             ":threads": runner.threads,
             ":machine": runner.machine_id,
             ":program_version": runner.code.program_version,
@@ -193,17 +207,20 @@ fn insert_attempt(
     )
 }
 
-/// What the sweep asks for of this trial and does not have yet, the smallest resolution first.
-fn missing_tests(db: &Connection, sweep: SweepId, trial: TrialId) -> rusqlite::Result<Vec<TestResolution>> {
+/// What the sweep asks for of this trial and does not have yet: before fine-tuning first, the smallest resolution first.
+fn missing_tests(db: &Connection, sweep: SweepId, trial: TrialId) -> rusqlite::Result<Vec<Test>> {
     db.prepare_cached(
-        "SELECT q.test_resolution, q.aliased
+        "SELECT q.test_resolution, q.fine_tuning, q.aliased
          FROM trials AS t
          JOIN sweep_tests AS q ON q.sweep_id = ?1 AND q.configuration_id = t.configuration_id
          WHERE t.id = ?2 AND NOT EXISTS (
              SELECT 1 FROM evaluations AS e
-             WHERE e.trial_id = t.id AND e.test_resolution = q.test_resolution AND NOT e.fine_tuned)
-         ORDER BY q.test_resolution",
+             WHERE e.trial_id = t.id AND e.test_resolution = q.test_resolution
+                 AND e.fine_tuning = q.fine_tuning)
+         ORDER BY q.fine_tuning <> 'none', q.test_resolution, q.fine_tuning",
     )?
-    .query_map((sweep, trial), |row| Ok(TestResolution { resolution: row.get(0)?, aliased: row.get(1)? }))?
+    .query_map((sweep, trial), |row| {
+        Ok(Test { resolution: row.get(0)?, fine_tuning: row.get(1)?, aliased: row.get(2)? })
+    })?
     .collect()
 }

@@ -33,6 +33,8 @@ row_ids! {
     ConfigurationId,
     /// A row of `trials`.
     TrialId,
+    /// A row of `runs`.
+    RunId,
     /// A row of `attempts`.
     AttemptId,
     /// A row of `measurements`.

@@ -107,12 +107,12 @@ pub enum StoreError {
         doing: &'static str,
     },
     /// Another `run` holds this database.
-    #[error("lock {}: another run holds it ({holder})", path.display())]
+    #[error("lock {}: another run holds it ({})", path.display(), told(holders))]
     Held {
         /// The database.
         path: PathBuf,
         /// Who.
-        holder: Holder,
+        holders: Vec<Holder>,
     },
     /// No sweep of that name.
     #[error("find the sweep `{name}` in {}: it has {}", path.display(), listed(known))]
@@ -225,22 +225,31 @@ impl StoreError {
     }
 }
 
+fn told(holders: &[Holder]) -> String {
+    holders.iter().map(Holder::to_string).collect::<Vec<_>>().join("; ")
+}
+
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lock::Stage;
     use super::*;
 
     #[test]
     fn a_message_says_where_and_what_to_do() {
         let path = || PathBuf::from("results/effsweep.db");
-        let holder =
-            Holder { pid: 4711, host: "bench".to_owned(), since: "2026-01-31T12:00:00.000Z".to_owned() };
+        let holder = Holder {
+            pid: 4711,
+            host: "bench".to_owned(),
+            since: "2026-01-31T12:00:00.000Z".to_owned(),
+            stage: Stage::Working,
+        };
         let cases = [
             (
-                StoreError::Held { path: path(), holder },
+                StoreError::Held { path: path(), holders: vec![holder] },
                 "lock results/effsweep.db: another run holds it \
                  (process 4711 on bench since 2026-01-31T12:00:00.000Z)",
             ),

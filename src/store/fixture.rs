@@ -53,11 +53,13 @@ pub fn point(number: u64, seeds: u64) -> Point {
     Point {
         configuration: Asked::New(Box::new(configuration(number))),
         trials: (0..seeds).map(trial).collect(),
-        tests: vec![
-            TestResolution { resolution: 32, aliased: false },
-            TestResolution { resolution: 40, aliased: true },
-        ],
+        tests: vec![asked(32, false), asked(40, true)],
     }
+}
+
+/// A test before any fine-tuning.
+pub fn asked(resolution: u32, aliased: bool) -> Test {
+    Test { resolution, fine_tuning: UNTUNED.to_owned(), aliased }
 }
 
 /// A sweep of that name.
@@ -90,17 +92,31 @@ pub fn code() -> Code {
     Code { program_version: "0.1.0".to_owned(), git_commit: Some("abc".to_owned()), git_dirty: Some(false) }
 }
 
-/// Registers the machine and makes it a runner.
-pub fn runner(store: &mut Store) -> Runner {
+/// Registers the machine and begins a run of the sweep on it, which nobody takes for alive.
+pub fn runner(store: &mut Store, sweep_id: SweepId) -> Runner {
     let machine_id = store.register_machine(&machine("m")).unwrap();
-    Runner { machine_id, threads: 1, code: code() }
+    let run = run_of(sweep_id, machine_id, &format!("1-{}", sweep_id.0));
+    Runner { run: store.begin_run(&run).unwrap(), machine_id, threads: 1, code: code() }
+}
+
+/// A run with that lease.
+pub fn run_of(sweep_id: SweepId, machine_id: MachineId, lease: &str) -> RunRow {
+    RunRow {
+        sweep_id,
+        machine_id,
+        lease: lease.to_owned(),
+        pid: 1,
+        workers: 2,
+        memory_bytes: None,
+        program_version: "0.1.0".to_owned(),
+    }
 }
 
 /// A database with the sweep `quickstart` of four points and two seeds.
 pub fn swept(path: &Path) -> (Store, SweepId, Runner) {
     let mut store = Store::open(path, Access::Write).unwrap();
     let registered = store.register_sweep(&sweep("quickstart"), (0..4).map(|n| point(n, 2))).unwrap();
-    let runner = runner(&mut store);
+    let runner = runner(&mut store, registered.sweep);
     (store, registered.sweep, runner)
 }
 
@@ -171,7 +187,8 @@ pub fn evaluation(trial_id: TrialId, test_resolution: u32, top1_correct: u32) ->
     EvaluationRow {
         trial_id,
         test_resolution,
-        fine_tuned: false,
+        fine_tuning: UNTUNED.to_owned(),
+        fine_tune_s: None,
         aliased: test_resolution == 40,
         images: 1000,
         top1_correct,
@@ -206,6 +223,9 @@ pub fn measurement(
         foreign_load: Some(0.0),
         quiet: true,
         peak_rss_bytes: Some(80 << 20),
+        clock_mhz: Some(2400.0),
+        waited_s: Some(0.0),
+        first_batch_s: None,
         code: code(),
     }
 }

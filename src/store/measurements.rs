@@ -61,6 +61,12 @@ pub struct MeasurementRow {
     pub quiet: bool,
     /// Largest resident size of the process, bytes.
     pub peak_rss_bytes: Option<u64>,
+    /// Mean clock of the processors right after, MHz.
+    pub clock_mhz: Option<f64>,
+    /// Time waited for others to leave the machine alone, seconds.
+    pub waited_s: Option<f64>,
+    /// Time from opening the images to the first batch of them, seconds; of training.
+    pub first_batch_s: Option<f64>,
     /// The program.
     pub code: Code,
 }
@@ -116,7 +122,8 @@ impl Store {
     }
 
     /// The sweep's configurations that have a finished trial and fewer exclusive rounds than wanted, of
-    /// training or of inference at a resolution that the sweep tests. In the sweep's order.
+    /// training or of inference at a resolution that the sweep tests; without those that failed at it here. In the
+    /// sweep's order.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -135,12 +142,16 @@ impl Store {
                          JOIN trials AS t ON t.id = m.trial_id
                          JOIN configurations AS c ON c.id = t.configuration_id
                          WHERE m.sweep_id = :sweep AND t.state = 'finished'
+                             AND NOT EXISTS (
+                                 SELECT 1 FROM measurement_failures AS f
+                                 WHERE f.configuration_id = c.id AND f.machine_id = :machine
+                                     AND f.threads = :threads)
                          GROUP BY c.id
                      ),
                      steps AS (
                          SELECT id, 'train' AS kind, train_resolution AS resolution, batch_size FROM trained
                          UNION ALL
-                         SELECT c.id, 'inference', q.test_resolution, :inference_batch_size
+                         SELECT DISTINCT c.id, 'inference', q.test_resolution, :inference_batch_size
                          FROM trained AS c
                          JOIN sweep_tests AS q ON q.sweep_id = :sweep AND q.configuration_id = c.id
                      ),
@@ -183,17 +194,76 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Medians of the quiet exclusive rounds on that machine with so many threads, images per second: one list for each
+    /// step of a configuration that has several of one version of the program.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn repeated_rounds(&self, machine: MachineId, threads: u32) -> Result<Vec<Vec<f64>>, StoreError> {
+        self.read("compare the rounds", |db| {
+            db.prepare_cached(
+                "SELECT json_group_array(images_per_s) FROM measurements
+                 WHERE machine_id = ?1 AND threads = ?2 AND mode = 'exclusive' AND quiet
+                 GROUP BY configuration_id, kind, resolution, batch_size, program_version, git_commit
+                 HAVING count(*) > 1",
+            )?
+            .query_map((machine, threads), |row| {
+                let rates: String = row.get(0)?;
+                let failure = |error| {
+                    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+                };
+                serde_json::from_str(&rates).map_err(failure)
+            })?
+            .collect()
+        })
+    }
+
+    /// The probe's rates before and after each quiet exclusive round on that machine with so many threads.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn probes(&self, machine: MachineId, threads: u32) -> Result<Vec<[f64; 2]>, StoreError> {
+        self.read("compare the probes", |db| {
+            db.prepare_cached(
+                "SELECT probe_before, probe_after FROM measurements
+                 WHERE machine_id = ?1 AND threads = ?2 AND mode = 'exclusive' AND quiet
+                     AND probe_before > 0 AND probe_after > 0",
+            )?
+            .query_map((machine, threads), |row| Ok([row.get(0)?, row.get(1)?]))?
+            .collect()
+        })
+    }
+
+    /// Widens the intervals of that machine's exclusive rounds to at least a factor of `reach` on either side.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn widen_rounds(&mut self, machine: MachineId, threads: u32, reach: f64) -> Result<(), StoreError> {
+        self.write("widen the intervals", |tx| {
+            tx.prepare_cached(
+                "UPDATE measurements SET
+                     images_per_s_low = min(images_per_s_low, images_per_s / ?3),
+                     images_per_s_high = max(images_per_s_high, images_per_s * ?3)
+                 WHERE machine_id = ?1 AND threads = ?2 AND mode = 'exclusive'",
+            )?
+            .execute((machine, threads, reach))
+            .map(drop)
+        })
+    }
+}
+
 fn insert(tx: &Transaction<'_>, row: &MeasurementRow) -> rusqlite::Result<MeasurementId> {
     let id = tx
         .prepare_cached(
             "INSERT INTO measurements
                  (configuration_id, machine_id, kind, resolution, batch_size, threads, mode, round, images_per_s,
                   images_per_s_low, images_per_s_high, probe_before, probe_after, foreign_load, quiet,
-                  peak_rss_bytes, taken_at, program_version, git_commit, git_dirty)
+                  peak_rss_bytes, clock_mhz, waited_s, first_batch_s, taken_at, program_version, git_commit, git_dirty)
              VALUES
                  (:configuration_id, :machine_id, :kind, :resolution, :batch_size, :threads, :mode, :round,
                   :images_per_s, :images_per_s_low, :images_per_s_high, :probe_before, :probe_after, :foreign_load,
-                  :quiet, :peak_rss_bytes, :now, :program_version, :git_commit, :git_dirty)",
+                  :quiet, :peak_rss_bytes, :clock_mhz, :waited_s, :first_batch_s, :now, :program_version, :git_commit, :git_dirty)",
         )?
         .insert(named_params! {
             ":configuration_id": row.configuration_id,
@@ -212,6 +282,9 @@ fn insert(tx: &Transaction<'_>, row: &MeasurementRow) -> rusqlite::Result<Measur
             ":foreign_load": row.foreign_load,
             ":quiet": row.quiet,
             ":peak_rss_bytes": row.peak_rss_bytes.map(Count),
+            ":clock_mhz": row.clock_mhz,
+            ":waited_s": row.waited_s,
+            ":first_batch_s": row.first_batch_s,
             ":now": now(),
             ":program_version": row.code.program_version,
             ":git_commit": row.code.git_commit,

@@ -48,6 +48,16 @@ impl Store {
         Ok(Self { connection, path: path.to_owned() })
     }
 
+    /// Writes the database, as it is now, whole and packed to a file that is not there yet.
+    ///
+    /// # Errors
+    /// If the file is there, or cannot be written.
+    pub fn write_copy(&self, target: &Path) -> Result<(), StoreError> {
+        self.read("copy the database", |db| {
+            db.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map(drop)
+        })
+    }
+
     /// Where the database is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -157,7 +167,8 @@ fn read_only(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let known = schema::LATEST;
     let found = schema_version(&connection, path, known)?;
     if found == 0 {
-        return Err(StoreError::Foreign { path: path.to_owned() });
+        // An empty file: what is left where the making of one failed.
+        return Err(StoreError::NotFound { path: path.to_owned() });
     }
     if found < known as i64 {
         return Err(StoreError::OlderSchema { path: path.to_owned(), found, known });

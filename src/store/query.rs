@@ -43,6 +43,11 @@ impl Reader {
         Ok(Self { connection: open_to_read(path)?, path: path.to_owned() })
     }
 
+    /// Over a database in memory.
+    pub(super) fn over(connection: Connection) -> Self {
+        Self { connection, path: PathBuf::from(":memory:") }
+    }
+
     /// Prepares `sql`.
     ///
     /// # Errors

@@ -21,7 +21,9 @@ pub struct ResultRow {
     pub state: TrialState,
     /// Side of the test images, pixels.
     pub test_resolution: u32,
-    /// Whether that breaks the alignment rule.
+    /// Name of the fine-tuning before the test; [`UNTUNED`](super::UNTUNED) is none.
+    pub fine_tuning: String,
+    /// Whether that resolution breaks the alignment rule.
     pub aliased: bool,
     /// Share of test images whose first guess is right.
     pub top1: Option<f64>,
@@ -31,9 +33,11 @@ pub struct ResultRow {
     pub test_loss: Option<f64>,
     /// Test images.
     pub test_images: Option<u32>,
-    /// Time of all its training, seconds.
+    /// Time of all its training, its fine-tuning counted, seconds.
     pub train_time_s: Option<f64>,
-    /// Training steps, measured alone.
+    /// The fine-tuning's share of that, seconds.
+    pub fine_tune_time_s: Option<f64>,
+    /// Training steps, measured alone, less the share of time that the fine-tuning took.
     pub train_images_per_s: Option<RateRow>,
     /// Inference at this test resolution, measured alone.
     pub inference_images_per_s: Option<RateRow>,
@@ -53,20 +57,20 @@ pub struct RateRow {
 }
 
 impl Store {
-    /// What the sweep asks for before any fine-tuning, in its order, by test resolution.
+    /// What the sweep asks for, in its order, by test resolution and fine-tuning.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub fn sweep_results(&self, sweep: &str) -> Result<Vec<ResultRow>, StoreError> {
         self.read("read the sweep's results", |db| {
             db.prepare_cached(
-                "SELECT configuration_id, trial_key, seed, state, test_resolution, aliased,
-                        top1, top5, test_loss, test_images, train_time_s,
+                "SELECT configuration_id, trial_key, seed, state, test_resolution, fine_tuning, aliased,
+                        top1, top5, test_loss, test_images, train_time_s, fine_tune_time_s,
                         train_images_per_s, train_images_per_s_low, train_images_per_s_high,
                         inference_images_per_s, inference_images_per_s_low, inference_images_per_s_high,
                         peak_memory_mib
-                 FROM sweep_results WHERE sweep = ?1 AND fine_tuned IS NOT 1
-                 ORDER BY position, test_resolution",
+                 FROM sweep_results WHERE sweep = ?1
+                 ORDER BY position, test_resolution, fine_tuning <> 'none', fine_tuning",
             )?
             .query_map([sweep], from_row)?
             .collect()
@@ -103,12 +107,14 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
         seed: row.get::<_, Count>("seed")?.into(),
         state: row.get("state")?,
         test_resolution: row.get("test_resolution")?,
+        fine_tuning: row.get("fine_tuning")?,
         aliased: row.get("aliased")?,
         top1: row.get("top1")?,
         top5: row.get("top5")?,
         test_loss: row.get("test_loss")?,
         test_images: row.get("test_images")?,
         train_time_s: row.get("train_time_s")?,
+        fine_tune_time_s: row.get("fine_tune_time_s")?,
         train_images_per_s: rate(
             row,
             ["train_images_per_s", "train_images_per_s_low", "train_images_per_s_high"],

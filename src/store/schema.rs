@@ -6,6 +6,11 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const FILES: &[(&str, &str)] = &[
     ("0001_initial.sql", include_str!("../../migrations/0001_initial.sql")),
     ("0002_signals.sql", include_str!("../../migrations/0002_signals.sql")),
+    ("0003_runs.sql", include_str!("../../migrations/0003_runs.sql")),
+    ("0004_measuring.sql", include_str!("../../migrations/0004_measuring.sql")),
+    ("0005_counts.sql", include_str!("../../migrations/0005_counts.sql")),
+    ("0006_settling.sql", include_str!("../../migrations/0006_settling.sql")),
+    ("0007_fine_tuning.sql", include_str!("../../migrations/0007_fine_tuning.sql")),
 ];
 
 /// The newest schema version, which this program writes.

@@ -32,18 +32,27 @@ pub struct TrainingSpeed {
 }
 
 impl Store {
-    /// Every accuracy that is there: trial and test resolution.
+    /// Every accuracy that is there: trial, test resolution and fine-tuning.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn evaluated(&self) -> Result<HashSet<(Key, u32)>, StoreError> {
+    pub fn evaluated(&self) -> Result<HashMap<String, HashSet<(Key, u32)>>, StoreError> {
         self.read("list the evaluations", |db| {
-            db.prepare_cached(
-                "SELECT t.key, e.test_resolution FROM evaluations AS e JOIN trials AS t ON t.id = e.trial_id
-                 WHERE NOT e.fine_tuned",
-            )?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
+            let mut evaluations = db.prepare_cached(
+                "SELECT e.fine_tuning, t.key, e.test_resolution
+                 FROM evaluations AS e JOIN trials AS t ON t.id = e.trial_id",
+            )?;
+            let mut rows = evaluations.query([])?;
+            let mut evaluated: HashMap<String, HashSet<(Key, u32)>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let name = row.get_ref(0)?.as_str()?;
+                let accuracy = (row.get(1)?, row.get(2)?);
+                match evaluated.get_mut(name) {
+                    Some(known) => drop(known.insert(accuracy)),
+                    None => drop(evaluated.insert(name.to_owned(), HashSet::from([accuracy]))),
+                }
+            }
+            Ok(evaluated)
         })
     }
 
@@ -75,11 +84,11 @@ impl Store {
         })
     }
 
-    /// How fast each configuration trained on the machine of that fingerprint: of its trials that ended there.
+    /// How fast each configuration trained on the machine of that fingerprint, or on any: of its trials that ended there.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn training_speeds(&self, fingerprint: &str) -> Result<Vec<TrainingSpeed>, StoreError> {
+    pub fn training_speeds(&self, fingerprint: Option<&str>) -> Result<Vec<TrainingSpeed>, StoreError> {
         self.read("read how fast trials trained", |db| {
             db.prepare_cached(
                 "SELECT c.key, c.macs, max(e.images) AS images, sum(e.images) / sum(e.elapsed_s) AS images_per_s
@@ -87,7 +96,7 @@ impl Store {
                  JOIN trials AS t ON t.machine_id = m.id
                  JOIN configurations AS c ON c.id = t.configuration_id
                  JOIN epochs AS e ON e.trial_id = t.id
-                 WHERE m.fingerprint = ?1
+                 WHERE ?1 IS NULL OR m.fingerprint = ?1
                  GROUP BY c.id HAVING sum(e.elapsed_s) > 0",
             )?
             .query_map([fingerprint], |row| {
@@ -99,6 +108,24 @@ impl Store {
                 })
             })?
             .collect()
+        })
+    }
+
+    /// Whether a configuration of the sweep with a finished trial was measured on no machine at all.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn has_unmeasured(&self, sweep: SweepId) -> Result<bool, StoreError> {
+        self.read("look for configurations without measurements", |db| {
+            db.query_row(
+                "SELECT EXISTS (
+                     SELECT 1 FROM sweep_trials AS m JOIN trials AS t ON t.id = m.trial_id
+                     WHERE m.sweep_id = ?1 AND t.state = 'finished' AND NOT EXISTS (
+                         SELECT 1 FROM measurements AS x
+                         WHERE x.configuration_id = t.configuration_id AND x.mode = 'exclusive'))",
+                [sweep],
+                |row| row.get(0),
+            )
         })
     }
 

@@ -1,14 +1,12 @@
 //! The tables `sweeps`, `sweep_trials` and `sweep_tests`: what each sweep asks for, and how far it is.
 
-use std::collections::HashSet;
-
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::column::Count;
 use super::configurations::{self, ConfigurationRow};
 use super::time::now;
-use super::trials;
-use super::{ConfigurationId, Key, Store, StoreError, SweepId, TestResolution, TrialId};
+use super::{ConfigurationId, Key, Store, StoreError, SweepId, Test, TrialId};
+use super::{settling, trials};
 
 /// A sweep file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +30,8 @@ pub struct Point {
     pub configuration: Asked,
     /// Its trials, one a seed.
     pub trials: Vec<PointTrial>,
-    /// Where its accuracy is asked for.
-    pub tests: Vec<TestResolution>,
+    /// The accuracies asked of it.
+    pub tests: Vec<Test>,
 }
 
 /// A configuration that a sweep asks for.
@@ -112,6 +110,8 @@ impl Store {
             for point in points {
                 add(tx, &mut registered, &point)?;
             }
+            settling::join_sweep(tx, id)?;
+            count_anew(tx, id)?;
             registered.orphaned = tx
                 .query_row(
                     "SELECT count(*) FROM former WHERE trial_id NOT IN (SELECT trial_id FROM sweep_trials)",
@@ -173,13 +173,18 @@ impl Store {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn sweep_keys(&self, sweep: SweepId) -> Result<HashSet<Key>, StoreError> {
+    pub fn each_sweep_key(&self, sweep: SweepId, mut each: impl FnMut(Key)) -> Result<(), StoreError> {
         self.read("list the sweep's trials", |db| {
-            db.prepare_cached(
-                "SELECT t.key FROM sweep_trials AS m JOIN trials AS t ON t.id = m.trial_id WHERE m.sweep_id = ?1",
-            )?
-            .query_map([sweep], |row| row.get(0))?
-            .collect()
+            let mut keys = db.prepare_cached(
+                "SELECT t.key FROM sweep_trials AS m JOIN trials AS t ON t.id = m.trial_id
+                 WHERE m.sweep_id = ?1
+                     AND m.trial_id NOT IN (SELECT trial_id FROM settling_trials WHERE sweep_id = ?1)",
+            )?;
+            let mut rows = keys.query([sweep])?;
+            while let Some(row) = rows.next()? {
+                each(row.get(0)?);
+            }
+            Ok(())
         })
     }
 
@@ -194,6 +199,20 @@ impl Store {
             Ok(progress)
         })
     }
+}
+
+/// Brings `sweep_counts` up to date where a sweep's trials are others than before. Changes of their states do so by
+/// themselves.
+pub(super) fn count_anew(db: &Connection, sweep: SweepId) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM sweep_counts WHERE sweep_id = ?1", [sweep])?;
+    db.execute(
+        "INSERT INTO sweep_counts (sweep_id, state, trials)
+         SELECT m.sweep_id, t.state, count(*)
+         FROM sweep_trials AS m JOIN trials AS t ON t.id = m.trial_id
+         WHERE m.sweep_id = ?1 GROUP BY t.state",
+        [sweep],
+    )
+    .map(drop)
 }
 
 fn count_states(db: &Connection, sweep: SweepId) -> rusqlite::Result<Progress> {
@@ -227,7 +246,8 @@ fn count_evaluations(db: &Connection, sweep: SweepId) -> rusqlite::Result<(u64, 
          JOIN trials AS t ON t.id = m.trial_id
          JOIN sweep_tests AS q ON q.sweep_id = m.sweep_id AND q.configuration_id = t.configuration_id
          LEFT JOIN evaluations AS e
-             ON e.trial_id = t.id AND e.test_resolution = q.test_resolution AND NOT e.fine_tuned
+             ON e.trial_id = t.id AND e.test_resolution = q.test_resolution
+                 AND e.fine_tuning = q.fine_tuning
          WHERE m.sweep_id = ?1 AND t.state = 'finished'",
     )?
     .query_row([sweep], |row| Ok((row.get::<_, Count>("asked")?.into(), row.get::<_, Count>("done")?.into())))
@@ -270,7 +290,7 @@ fn add(db: &Connection, registered: &mut Registered, point: &Point) -> rusqlite:
         }
         add_trial(db, sweep, trial, asked.position)?;
     }
-    point.tests.iter().try_for_each(|test| add_test(db, sweep, configuration, *test))
+    point.tests.iter().try_for_each(|test| add_test(db, sweep, configuration, test))
 }
 
 fn add_trial(db: &Connection, sweep: SweepId, trial: TrialId, position: u64) -> rusqlite::Result<()> {
@@ -283,11 +303,12 @@ fn add_test(
     db: &Connection,
     sweep: SweepId,
     configuration: ConfigurationId,
-    test: TestResolution,
+    test: &Test,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO sweep_tests (sweep_id, configuration_id, test_resolution, aliased) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO sweep_tests (sweep_id, configuration_id, test_resolution, fine_tuning, aliased)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((sweep, configuration, test.resolution, test.aliased))
+    .execute((sweep, configuration, test.resolution, &test.fine_tuning, test.aliased))
     .map(drop)
 }

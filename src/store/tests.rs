@@ -10,6 +10,7 @@ mod schema;
 mod signals;
 mod standing;
 mod sweeps;
+mod taking_back;
 
 use std::path::PathBuf;
 

@@ -76,8 +76,6 @@ pub struct PlannedTrial {
     pub configuration_id: ConfigurationId,
     /// Its seed.
     pub seed: u64,
-    /// Attempts that failed so far.
-    pub failed_attempts: u32,
 }
 
 /// A trial with all that is known of it.
@@ -103,10 +101,36 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub fn trial_states(&self) -> Result<HashMap<Key, TrialState>, StoreError> {
+        let mut states = HashMap::new();
+        self.each_trial(|key, state| {
+            states.insert(key, state);
+        })?;
+        Ok(states)
+    }
+
+    /// Number of trials, whichever sweep asks for them.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn trial_count(&self) -> Result<u64, StoreError> {
+        let count = |row: &Row<'_>| row.get::<_, Count>(0);
+        let count =
+            self.read("count the trials", |db| db.query_row("SELECT count(*) FROM trials", [], count))?;
+        Ok(count.into())
+    }
+
+    /// Tells every trial with its state, whichever sweep asks for it.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn each_trial(&self, mut each: impl FnMut(Key, TrialState)) -> Result<(), StoreError> {
         self.read("read the trials' states", |db| {
-            db.prepare_cached("SELECT key, state FROM trials")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
+            let mut trials = db.prepare_cached("SELECT key, state FROM trials")?;
+            let mut rows = trials.query([])?;
+            while let Some(row) = rows.next()? {
+                each(row.get(0)?, row.get(1)?);
+            }
+            Ok(())
         })
     }
 
@@ -117,9 +141,7 @@ impl Store {
     pub fn planned_trials(&self, sweep: SweepId) -> Result<Vec<PlannedTrial>, StoreError> {
         self.read("list the planned trials", |db| {
             db.prepare_cached(
-                "SELECT t.id, t.key, t.configuration_id, t.seed,
-                        (SELECT count(*) FROM attempts AS a WHERE a.trial_id = t.id AND a.state = 'failed')
-                            AS failed_attempts
+                "SELECT t.id, t.key, t.configuration_id, t.seed
                  FROM sweep_trials AS m JOIN trials AS t ON t.id = m.trial_id
                  WHERE m.sweep_id = ?1 AND t.state = 'planned'
                  ORDER BY m.position",
@@ -130,7 +152,6 @@ impl Store {
                     key: row.get("key")?,
                     configuration_id: row.get("configuration_id")?,
                     seed: row.get::<_, Count>("seed")?.into(),
-                    failed_attempts: row.get("failed_attempts")?,
                 })
             })?
             .collect()

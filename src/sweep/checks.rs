@@ -11,7 +11,7 @@ use super::file::Fixed;
 use super::grid::{Choice, Grid, Picks};
 use super::resolution::TestResolution;
 use super::rules::Include;
-use super::settings::{ImageSet, Model, RESOLUTIONS, Section, Setting, Settings};
+use super::settings::{FineTune, ImageSet, Model, Part, RESOLUTIONS, Section, Setting, Settings};
 use crate::arch::{ArchError, Network, Norm, NormGroups, aligned, nearest_aligned};
 
 /// The alignment rule, strides and group sizes do not depend on the number of classes, which is known only once
@@ -99,6 +99,7 @@ pub(super) struct Facts<'a> {
     pub train_images: Option<usize>,
     pub set: ImageSet,
     pub place: Option<&'a Place>,
+    pub fine_tune: &'a FineTune,
 }
 
 /// A network as far as the checks need it.
@@ -152,6 +153,8 @@ pub(super) fn check(
         report(&settings, Some(fault));
         return Vec::new();
     }
+    report(&[Setting::FINE_TUNED], no_such_block(facts.fine_tune, shape));
+    report(&[Setting::FINE_TUNE_BATCH_SIZE], fine_tuning_alone(facts));
     report(&[Setting::TRAIN_RESOLUTION], too_small(facts.train, facts.norm, shape.halvings));
     let marked = facts.tests.iter().map(|&side| {
         let test_settings = [Setting::TEST_RESOLUTIONS, Setting::TRAIN_RESOLUTION];
@@ -173,6 +176,27 @@ fn batch_norm_alone(facts: &Facts<'_>) -> Option<Fault> {
             .allowed("at least 2 with `norm = \"bn\"`")
             .hint("`[[exclude]]` with `norm = \"bn\"` and `batch_size = 1` leaves it out")
     })
+}
+
+fn fine_tuning_alone(facts: &Facts<'_>) -> Option<Fault> {
+    let normalizes = |part: &Part| !matches!(part, Part::None | Part::Head);
+    (facts.norm.depends_on_batch()
+        && facts.fine_tune.batch_size == 1
+        && facts.fine_tune.trained.iter().any(normalizes))
+    .then(|| {
+        Fault::new("batch norm at batch size 1 normalizes each image by itself")
+            .allowed("at least 2 where norms are fine-tuned, with `norm = \"bn\"`")
+    })
+}
+
+fn no_such_block(fine_tune: &FineTune, shape: &Shape) -> Option<Fault> {
+    let blocks = shape.network.as_ref().map_or(0, |network| network.blocks.len());
+    let beyond = |part: &&Part| matches!(part, Part::Block(index) if *index >= blocks);
+    let part = fine_tune.trained.iter().find(beyond)?;
+    Some(
+        Fault::new(format!("the network has no block `{part}`"))
+            .allowed(format!("blocks.0 to blocks.{}", blocks.saturating_sub(1))),
+    )
 }
 
 fn batch_beyond_images(facts: &Facts<'_>) -> Option<Fault> {

@@ -15,8 +15,20 @@ use super::read::{self, TomlValue};
 use super::settings::{Setting, Settings};
 
 /// What may stand at the top of a sweep file.
-const TABLES: [&str; 11] =
-    ["sweep", "data", "model", "train", "measure", "run", "grid", "zip", "when", "exclude", "include"];
+const TABLES: [&str; 12] = [
+    "sweep",
+    "data",
+    "model",
+    "train",
+    "fine_tune",
+    "measure",
+    "run",
+    "grid",
+    "zip",
+    "when",
+    "exclude",
+    "include",
+];
 
 /// A key with its value, the key in its dotted form.
 #[derive(Debug, Clone)]
@@ -157,7 +169,7 @@ fn tables<'a>(name: &str, value: &'a TomlValue<'a>, faults: &mut Faults) -> Vec<
     rules
 }
 
-/// The fixed settings: what the five sections say, and the defaults.
+/// The fixed settings: what the six sections say, and the defaults.
 #[derive(Debug)]
 pub(super) struct Fixed {
     /// As one tree, by section and key; settings that are not set and have no default are not in it.

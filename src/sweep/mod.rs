@@ -12,6 +12,7 @@
 mod checks;
 mod error;
 mod file;
+mod fine_tuning;
 mod grid;
 mod header;
 mod moments;
@@ -28,6 +29,7 @@ mod trial;
 mod validate;
 
 pub use error::{InvalidSweep, SweepError};
+pub use fine_tuning::FineTuning;
 pub use objective::{Direction, Metric, Objective, ObjectiveError};
 pub use resolution::TestResolution;
 pub use settings::Settings;
@@ -156,6 +158,13 @@ impl Sweep {
     /// The fixed settings, defaults filled in.
     pub fn settings(&self) -> Settings {
         self.fixed.with([])
+    }
+
+    /// The fine-tunings that every configuration is tested after, at each of its test resolutions; [`Part::None`](settings::Part::None) is
+    /// the test of the network as it is.
+    pub fn fine_tunings(&self) -> Vec<FineTuning> {
+        let settings = self.settings().fine_tune;
+        settings.trained.iter().map(|part| FineTuning::of(&settings, *part)).collect()
     }
 
     /// The axes in the order of the file: their names with the labels of their values.

@@ -86,6 +86,21 @@ impl Metric {
         }
     }
 
+    /// Which way it gets better.
+    pub const fn better(self) -> Direction {
+        match self {
+            Self::Top1 | Self::Top5 | Self::TrainImagesPerS | Self::InferenceImagesPerS => Direction::Max,
+            Self::TestLoss | Self::Parameters | Self::Macs | Self::TrainTimeS | Self::PeakMemoryMib => {
+                Direction::Min
+            }
+        }
+    }
+
+    /// Whether two values are told apart by their difference; by their factor otherwise.
+    pub const fn is_difference(self) -> bool {
+        matches!(self, Self::Top1 | Self::Top5 | Self::TestLoss)
+    }
+
     /// The metric of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.name() == name)

@@ -73,6 +73,8 @@ impl Points {
         let mut picks = vec![None; grid.axes.len()];
         let mut used = vec![false; excludes.len()];
         let (mut form, mut tests) = (String::new(), Vec::new());
+        // Doubling would hold three times as much in the end.
+        self.list.reserve_exact(grid.len());
         for index in 0..grid.len() {
             grid.pick(index, &mut picks);
             let asked = validator.asked(&picks);
@@ -131,6 +133,7 @@ impl Points {
             true
         });
         self.list.sort_unstable_by_key(|point| point.place);
+        self.list.shrink_to_fit();
     }
 
     /// The test resolutions of a configuration, in ascending order.

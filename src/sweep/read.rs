@@ -14,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeValue};
 
 use super::error::Fault;
-use super::settings::{Data, Measure, Model, Run, Section, Setting, Train};
+use super::settings::{Data, FineTune, Measure, Model, Run, Section, Setting, Train};
 
 /// A value with its place in the file.
 pub(super) type TomlValue<'a> = Spanned<DeValue<'a>>;
@@ -25,6 +25,7 @@ pub(super) fn setting(setting: Setting, value: &TomlValue<'_>, key: &str) -> Res
         Data::NAME => of_section::<Data>,
         Model::NAME => of_section::<Model>,
         Train::NAME => of_section::<Train>,
+        FineTune::NAME => of_section::<FineTune>,
         Measure::NAME => of_section::<Measure>,
         Run::NAME => of_section::<Run>,
         _ => unreachable!("a setting belongs to one of five sections"),

@@ -40,7 +40,7 @@ impl Subject {
                 .hint("write `resolution = [{ train = 32, test = [32, 40] }]`")),
             Some(setting) if setting.makes_a_trial() => Ok(Self::Setting(setting)),
             Some(_) => Err(Fault::new(format!("`{name}` is no part of a trial"))
-                .hint("`[measure]` and `[run]` hold for the whole sweep")),
+                .hint("`[fine_tune]`, `[measure]` and `[run]` hold for the whole sweep")),
             None if matches!(name, "seed" | "seeds") => Err(Fault::new(format!("`{name}` is no axis"))
                 .hint("seeds stand in `[sweep]`: `seeds = [0, 1, 2]`")),
             None => Err(unknown_name(name)),

@@ -186,15 +186,38 @@ fn resolved_settings_are_a_sweep_file_of_their_own() {
     );
 }
 
+/// Every file of `sweeps`, with its number of configurations. Its images need not be there.
 #[test]
 fn the_sweeps_that_come_along_are_valid() {
-    assert_eq!(
-        Sweep::load(Path::new("sweeps/quickstart.toml")).unwrap_or_else(|error| panic!("{error}")).len(),
-        16
-    );
-    let text = std::fs::read_to_string("sweeps/cifar10.toml").unwrap();
-    let here = text.replace("data/cifar-10-batches-bin", "src");
-    assert_eq!(sweep(&here).len(), 32);
+    let expected = [
+        ("alignment-small.toml", 2),
+        ("cifar10.toml", 32),
+        ("paper-group-size-small.toml", 6),
+        ("paper-group-size.toml", 8),
+        ("paper-headline-small.toml", 10),
+        ("paper-headline.toml", 30),
+        ("paper-norm-batch-small.toml", 12),
+        ("paper-norm-batch.toml", 16),
+        ("paper-resolution-small.toml", 8),
+        ("paper-resolution.toml", 8),
+        ("quickstart.toml", 16),
+    ];
+    let mut found: Vec<(String, usize)> = std::fs::read_dir("sweeps")
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let here = |line: &str| match line.starts_with("path = ") {
+                true => "path = \"src\"\n".to_owned(),
+                false => format!("{line}\n"),
+            };
+            let text: String = text.lines().map(here).collect();
+            let sweep = Sweep::parse(&text, &path).unwrap_or_else(|error| panic!("{error}"));
+            (path.file_name().unwrap().to_string_lossy().into_owned(), sweep.len())
+        })
+        .collect();
+    found.sort();
+    assert_eq!(found, expected.map(|(name, count)| (name.to_owned(), count)));
 }
 
 /// 640 points for each epoch count and batch size.

@@ -11,7 +11,7 @@ use super::file::Fixed;
 use super::grid::{Grid, Picks};
 use super::resolution::TestResolution;
 use super::rules::Include;
-use super::settings::{ImageSet, Model, Setting, Settings};
+use super::settings::{FineTune, ImageSet, Model, Setting, Settings};
 use crate::arch::Norm;
 
 /// One typed value for each value of an axis.
@@ -86,6 +86,7 @@ pub(super) struct Validator<'a> {
     aliasing: Aliasing,
     columns: Columns,
     shapes: Shapes,
+    fine_tune: FineTune,
 }
 
 impl<'a> Validator<'a> {
@@ -103,7 +104,8 @@ impl<'a> Validator<'a> {
             set: Column::new(Setting::IMAGE_SET, grid, fixed, |settings| settings.data.set),
             place: Column::new(Setting::PATH, grid, fixed, Place::of),
         };
-        Self { grid, fixed, aliasing, columns, shapes: Shapes::new(grid) }
+        let fine_tune = fixed.with([]).fine_tune;
+        Self { grid, fixed, aliasing, columns, shapes: Shapes::new(grid), fine_tune }
     }
 
     /// The test resolutions that a point of the grid asks for, before any rule.
@@ -128,6 +130,7 @@ impl<'a> Validator<'a> {
             train_images: *self.columns.train_images.at(picks),
             set: *self.columns.set.at(picks),
             place: self.columns.place.at(picks).as_ref(),
+            fine_tune: &self.fine_tune,
             tests,
         };
         let (grid, fixed) = (self.grid, self.fixed);
@@ -148,6 +151,7 @@ impl<'a> Validator<'a> {
             train_images: settings.data.train_images,
             set: settings.data.set,
             place: place.as_ref(),
+            fine_tune: &self.fine_tune,
             tests: &asked,
         };
         let mut shape = Shape::new(settings.model.clone());

@@ -14,7 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::{WriteError, write_atomically};
-use crate::protocol::EpochReport;
+use crate::protocol::{EpochReport, SignalsReport};
 
 const MAGIC: &[u8; 8] = b"EFFSWCK1";
 const HEADER: usize = MAGIC.len() + blake3::OUT_LEN;
@@ -61,6 +61,9 @@ pub(super) struct Progress {
     pub average_updates: u64,
     /// Reports of the finished epochs.
     pub history: Vec<EpochReport>,
+    /// Signals recorded so far.
+    #[serde(default)]
+    pub signals: Vec<SignalsReport>,
 }
 
 /// A checkpoint's content.

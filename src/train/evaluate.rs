@@ -1,36 +1,48 @@
 //! Accuracy of a network at a test resolution.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dfdx::tensor::NoneTape;
 
 use super::error::TrainError;
+use super::run::Wish;
 use crate::data::{Dataset, EvalLoader, Split};
 use crate::kernels::release_idle;
 use crate::model::{EfficientNet, Parameters, Pass};
 use crate::ops::{Image, image, view};
 use crate::protocol::EvaluationReport;
+use crate::sweep::FineTuning;
 use crate::sweep::settings::Settings;
 
 /// Images of an evaluation batch. No result depends on it: statistics are running ones or an image's own.
 const BATCH: usize = 64;
 
-/// Evaluates `parameters` on the test images at `side` × `side` pixels. Ties go to the smaller class.
+/// What stands for a loss that is no finite number: of a network whose logits are none.
+const WORST_LOSS: f64 = f32::MAX as f64;
+
+/// Shortest time between two signs of life.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// Evaluates a network with its parameters on the test images at `side` × `side` pixels. Ties go to the smaller
+/// class. `observe` is asked now and then; `None` if it wishes to stop.
 ///
 /// # Errors
 /// If an image cannot be read.
 pub fn evaluate(
-    network: &EfficientNet,
-    parameters: &Parameters,
+    (network, parameters): (&EfficientNet, &Parameters),
     dataset: &Arc<dyn Dataset>,
     settings: &Settings,
     side: usize,
     threads: usize,
-) -> Result<EvaluationReport, TrainError> {
+    observe: &mut dyn FnMut() -> Wish,
+) -> Result<Option<EvaluationReport>, TrainError> {
     let start = Instant::now();
+    let mut told = start;
     let mut report = EvaluationReport {
         test_resolution: side,
+        fine_tuning: FineTuning::none(),
+        fine_tune_s: None,
         images: 0,
         top1_correct: 0,
         top5_correct: 0,
@@ -42,6 +54,12 @@ pub fn evaluate(
     let mut pass = Pass::evaluation(parameters);
     for batch in loader {
         let batch = batch?;
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            if observe() == Wish::Stop {
+                return Ok(None);
+            }
+        }
         let images: Image<NoneTape> = image(batch.images, (batch.labels.len(), side, side, 3));
         let logits = network.forward(images, &mut pass);
         for (row, label) in view(&logits).chunks_exact(classes).zip(&batch.labels) {
@@ -53,10 +71,13 @@ pub fn evaluate(
         }
     }
     report.loss /= report.images.max(1) as f64;
+    if !report.loss.is_finite() {
+        report.loss = WORST_LOSS;
+    }
     report.elapsed_s = start.elapsed().as_secs_f64();
     // The next side has activations of other sizes.
     release_idle();
-    Ok(report)
+    Ok(Some(report))
 }
 
 /// How many classes stand before `label`. A label whose logit is no number stands behind all.

@@ -1,4 +1,4 @@
-//! Training: the loop, its schedule, optimizer and averages; checkpoints; evaluation.
+//! Training: the loop, its schedule, optimizer and averages; checkpoints; fine-tuning; evaluation.
 //!
 //! A trial is a function of its settings, its seed and its images. Order, augmentation, mixing and dropping
 //! are drawn from streams named by seed, epoch and step, so a trial that goes on from a checkpoint computes
@@ -9,10 +9,13 @@
 
 mod average;
 mod checkpoint;
+mod cutmix;
 mod error;
 mod evaluate;
+mod fine_tune;
 mod mixup;
 mod optimizer;
+mod resizing;
 mod run;
 mod schedule;
 mod signals;
@@ -24,6 +27,7 @@ pub use average::Averages;
 pub use checkpoint::CheckpointError;
 pub use error::TrainError;
 pub use evaluate::evaluate;
+pub use fine_tune::{FineTuned, fine_tune};
 pub use mixup::mix_rows;
 pub use optimizer::Optimizer;
 pub use run::{Event, Trained, Trial, Wish, train};

@@ -24,6 +24,8 @@ pub struct Optimizer {
     rule: Rule,
     weight_decay: f32,
     steps: u64,
+    /// Parameters from the first that are left alone.
+    frozen: usize,
     /// For each parameter two vectors, empty for what is not trained.
     state: Vec<[Vec<f32>; 2]>,
 }
@@ -31,6 +33,11 @@ pub struct Optimizer {
 impl Optimizer {
     /// The optimizer of `train`, at its start.
     pub fn new(train: &Train, parameters: &Parameters) -> Self {
+        Self::freezing(0, train, parameters)
+    }
+
+    /// As [`Self::new`], leaving so many parameters alone, counted from the first.
+    pub(super) fn freezing(frozen: usize, train: &Train, parameters: &Parameters) -> Self {
         let (momentum, epsilon) = (train.momentum as f32, train.epsilon as f32);
         let rule = match train.optimizer {
             settings::Optimizer::RmsProp => {
@@ -41,11 +48,15 @@ impl Optimizer {
         };
         // TensorFlow's mean square starts at 1, which keeps the first steps small.
         let first = if matches!(rule, Rule::RmsProp(_)) { 1.0 } else { 0.0 };
-        let state = parameters.iter().map(|(_, parameter)| {
-            let length = if parameter.role.is_trained() { parameter.shape.iter().product() } else { 0 };
+        let state = parameters.iter().enumerate().map(|(index, (_, parameter))| {
+            let length = if index >= frozen && parameter.role.is_trained() {
+                parameter.shape.iter().product()
+            } else {
+                0
+            };
             [vec![first; length], vec![0.0; length]]
         });
-        Self { rule, weight_decay: train.weight_decay as f32, steps: 0, state: state.collect() }
+        Self { rule, weight_decay: train.weight_decay as f32, steps: 0, frozen, state: state.collect() }
     }
 
     /// Moves every trained parameter by its gradient.
@@ -59,7 +70,8 @@ impl Optimizer {
         lr: f32,
     ) -> Result<(), TrainError> {
         self.steps += 1;
-        for ((_, parameter), [first, second]) in parameters.iter_mut().zip(&mut self.state) {
+        for ((_, parameter), [first, second]) in parameters.iter_mut().zip(&mut self.state).skip(self.frozen)
+        {
             if !parameter.role.is_trained() {
                 continue;
             }

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::average::Averages;
 use super::checkpoint::{Checkpoint, Progress};
+use super::cutmix::cut;
 use super::error::TrainError;
 use super::mixup::mix;
+use super::resizing::Sides;
 use super::schedule::Schedule;
 use super::signals::signals;
 use super::step::Trainee;
@@ -54,8 +56,8 @@ pub enum Event {
     Progress(ProgressReport),
     /// An epoch ended. After a resumption, those of the checkpoint are told again first.
     Epoch(EpochReport),
-    /// Signals were recorded where `[run]` asks for them: one event for each layer and place, after the checkpoint of
-    /// their epoch, and again by a training that goes on from just there.
+    /// Signals were recorded where `[run]` asks for them: one event for each layer and place. After a resumption, those
+    /// of the checkpoint are told again.
     Signals(SignalsReport),
     /// A checkpoint with this many finished epochs is on disk.
     Checkpointed {
@@ -101,6 +103,9 @@ pub fn train(trial: &Trial<'_>, observe: &mut dyn FnMut(Event) -> Wish) -> Resul
     for report in &run.progress.history {
         wish = later(wish, observe(Event::Epoch(*report)));
     }
+    for report in &run.progress.signals {
+        wish = later(wish, observe(Event::Signals(report.clone())));
+    }
     while run.progress.epochs < trial.settings.train.epochs {
         if wish == Wish::GoOn {
             wish = run.tell_signals(observe)?;
@@ -140,6 +145,7 @@ struct Run<'a> {
     trainee: Trainee,
     averages: Averages,
     schedule: Schedule,
+    sides: Sides,
     steps: usize,
     classes: usize,
     progress: Progress,
@@ -158,6 +164,7 @@ impl<'a> Run<'a> {
             averages,
             trainee,
             schedule: Schedule::new(train, steps),
+            sides: Sides::new(train, trial.settings.model.network(classes)?.halvings(), trial.seed),
             steps,
             classes,
             progress: Progress { identity: identity(trial), ..Progress::default() },
@@ -172,10 +179,11 @@ impl<'a> Run<'a> {
     /// The rest of the epoch that the progress stands in.
     fn epoch(&mut self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<EpochEnd, TrainError> {
         let Trial { settings, seed, dataset, threads, .. } = self.trial;
-        let (side, batch_size) = (settings.train.resolution, settings.train.batch_size);
+        let batch_size = settings.train.batch_size;
+        let sides = self.sides.of_epoch(self.progress.epochs, self.steps);
         let epoch = Epoch { seed: *seed, number: self.progress.epochs, first_step: self.progress.step };
         let set = Arc::clone(dataset);
-        let loader = TrainLoader::new(set, &settings.data, batch_size, side, epoch, *threads)?;
+        let loader = TrainLoader::resized(set, &settings.data, batch_size, &sides, epoch, *threads)?;
         let before = self.progress.elapsed_s;
         let start = Instant::now();
         let mut told = start;
@@ -200,15 +208,17 @@ impl<'a> Run<'a> {
     /// One step; false if its loss is not finite.
     fn step(&mut self, batch: Batch) -> Result<bool, TrainError> {
         let train = &self.trial.settings.train;
-        let n = batch.labels.len();
+        let (n, side) = (batch.labels.len(), batch.side);
         let mut images = batch.images;
         let mut targets = smoothed(&batch.labels, self.classes, train.label_smoothing);
         let step = self.trainee.optimizer.steps();
         let mut mixing = stream(Purpose::Mixing, self.trial.seed, step);
         mix(&mut images, &mut targets, n, train.mixup, &mut mixing);
+        let mut cutting = stream(Purpose::Cutting, self.trial.seed, step);
+        cut((&mut images, side), &mut targets, n, train.cutmix, &mut cutting);
         let dropping = stream(Purpose::Dropping, self.trial.seed, step);
         let rate = self.schedule.rate(step);
-        let outcome = self.trainee.step(images, targets, train.resolution, rate, dropping)?;
+        let outcome = self.trainee.step(images, targets, side, rate, dropping)?;
         if !outcome.loss.is_finite() {
             return Ok(false);
         }
@@ -245,21 +255,23 @@ impl<'a> Run<'a> {
             images: self.progress.images,
             elapsed_s: self.progress.elapsed_s,
         };
-        let Progress { identity, epochs, mut history, .. } = std::mem::take(&mut self.progress);
+        let Progress { identity, epochs, mut history, signals, .. } = std::mem::take(&mut self.progress);
         history.push(report);
-        self.progress = Progress { identity, epochs: epochs + 1, history, ..Progress::default() };
+        self.progress = Progress { identity, epochs: epochs + 1, history, signals, ..Progress::default() };
         let wish = observe(Event::Epoch(report));
         let saved = self.save(observe)?;
         Ok(later(wish, saved))
     }
 
     /// Records and tells signals if they are asked for here, between two epochs. Changes nothing that is trained.
-    fn tell_signals(&self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<Wish, TrainError> {
+    fn tell_signals(&mut self, observe: &mut dyn FnMut(Event) -> Wish) -> Result<Wish, TrainError> {
         let Trial { settings, dataset, .. } = self.trial;
         let (epochs, network) = (self.progress.epochs, &self.trainee.network);
         let mut wish = Wish::GoOn;
-        if self.progress.step == 0 && settings.run.signals.contains(&epochs) {
+        let known = self.progress.signals.iter().any(|report| report.finished_epochs == epochs);
+        if self.progress.step == 0 && settings.run.signals.contains(&epochs) && !known {
             for report in signals(network, &self.trainee.parameters, dataset.as_ref(), settings, epochs)? {
+                self.progress.signals.push(report.clone());
                 wish = later(wish, observe(Event::Signals(report)));
             }
         }

@@ -1,16 +1,16 @@
 //! One training step: forward, backward, update.
 
 use dfdx::losses::cross_entropy_with_logits_loss;
-use dfdx::tensor::{AsArray, Trace};
+use dfdx::tensor::{AsArray, NoneTape, Trace};
 use dfdx::tensor_ops::Backward;
 use rand_chacha::ChaCha8Rng;
 
 use super::error::TrainError;
 use super::optimizer::Optimizer;
 use super::targets::largest;
-use crate::model::{EfficientNet, Parameters, Pass, Recipe, Training};
-use crate::ops::{image, matrix, view};
-use crate::sweep::settings::{Model, ProxyPlacement, Settings};
+use crate::model::{Cut, EfficientNet, Parameters, Pass, Recipe, Training};
+use crate::ops::{Image, image, matrix, view};
+use crate::sweep::settings::{Model, ProxyPlacement, Settings, Train};
 
 /// A network that is being trained.
 pub struct Trainee {
@@ -20,6 +20,8 @@ pub struct Trainee {
     pub parameters: Parameters,
     /// What moves them.
     pub optimizer: Optimizer,
+    /// What comes before it is frozen.
+    cut: Cut,
     batch_norm_decay: f32,
     classes: usize,
 }
@@ -56,7 +58,23 @@ impl Trainee {
         let (network, parameters) = EfficientNet::new(&shape, &recipe(&settings.model), seed);
         let optimizer = Optimizer::new(&settings.train, &parameters);
         let batch_norm_decay = settings.model.batch_norm_decay as f32;
-        Ok(Self { network, parameters, optimizer, batch_norm_decay, classes })
+        Ok(Self { network, parameters, optimizer, cut: Cut::Nothing, batch_norm_decay, classes })
+    }
+
+    /// A network of `settings` with these parameters, to be trained as `train` says on what comes after `cut`.
+    ///
+    /// # Errors
+    /// If the settings describe no network.
+    pub(super) fn after(
+        cut: Cut,
+        settings: &Settings,
+        train: &Train,
+        classes: usize,
+        parameters: Parameters,
+    ) -> Result<Self, TrainError> {
+        let fresh = Self::new(settings, classes, 0)?;
+        let optimizer = Optimizer::freezing(EfficientNet::frozen(&parameters, cut), train, &parameters);
+        Ok(Self { parameters, optimizer, cut, ..fresh })
     }
 
     /// Trains on `images (n, side, side, 3)` with `targets (n, classes)` at rate `lr`; what is dropped is drawn
@@ -76,9 +94,24 @@ impl Trainee {
         stream: ChaCha8Rng,
     ) -> Result<Outcome, TrainError> {
         let n = targets.len() / self.classes;
+        self.step_on(image(images, (n, side, side, 3)), targets, lr, stream)
+    }
+
+    /// As [`Self::step`], on what the frozen part made of the images.
+    ///
+    /// # Errors
+    /// If the tape fails.
+    pub(super) fn step_on(
+        &mut self,
+        features: Image<NoneTape>,
+        targets: Vec<f32>,
+        lr: f64,
+        stream: ChaCha8Rng,
+    ) -> Result<Outcome, TrainError> {
+        let n = targets.len() / self.classes;
         let mut training = Training::new(stream);
         let mut pass = Pass::training(&self.parameters, &mut training);
-        let logits = self.network.forward(image(images, (n, side, side, 3)).leaky_traced(), &mut pass);
+        let logits = self.network.after(features.leaky_traced(), self.cut, &mut pass);
         let hits = largest(view(&logits), self.classes).zip(largest(&targets, self.classes));
         let top1_correct = hits.filter(|(got, wanted)| got == wanted).count();
         let loss = cross_entropy_with_logits_loss(logits, matrix(targets, (n, self.classes)));

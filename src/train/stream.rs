@@ -10,6 +10,12 @@ pub(super) enum Purpose {
     Dropping,
     /// Mixup.
     Mixing,
+    /// CutMix.
+    Cutting,
+    /// Sides of images; by epoch instead of step.
+    Resizing,
+    /// Dropout and stochastic depth of a fine-tuning.
+    DroppingInFineTuning,
 }
 
 /// The stream for `purpose` in step `step` of the whole training.
@@ -17,6 +23,9 @@ pub(super) fn stream(purpose: Purpose, seed: u64, step: u64) -> ChaCha8Rng {
     let context = match purpose {
         Purpose::Dropping => "effsweep dropping v1",
         Purpose::Mixing => "effsweep mixing v1",
+        Purpose::Cutting => "effsweep cutting v1",
+        Purpose::Resizing => "effsweep resizing v1",
+        Purpose::DroppingInFineTuning => "effsweep dropping in fine-tuning v1",
     };
     let mut hasher = blake3::Hasher::new_derive_key(context);
     hasher.update(&seed.to_le_bytes());

@@ -20,6 +20,9 @@ pub struct Description {
     pub resolution: usize,
     /// Side of the centre crop over the image's shorter side.
     pub crop_ratio: f64,
+    /// BLAKE3 of the tensors' bytes, hexadecimal. Files from elsewhere may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) checksum: Option<String>,
 }
 
 impl Description {
@@ -28,7 +31,12 @@ impl Description {
 
     /// Describes a network.
     pub fn new(model: Model, classes: Vec<String>, resolution: usize, crop_ratio: f64) -> Self {
-        Self { version: VERSION, model, classes, resolution, crop_ratio }
+        Self { version: VERSION, model, classes, resolution, crop_ratio, checksum: None }
+    }
+
+    /// The same of tensors with that checksum.
+    pub(super) fn with_checksum(self, checksum: Option<String>) -> Self {
+        Self { checksum, ..self }
     }
 
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {

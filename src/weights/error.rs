@@ -40,6 +40,12 @@ pub enum WeightsFileError {
         #[source]
         source: safetensors::SafeTensorError,
     },
+    /// Tensors that are not the ones that were written.
+    #[error("read the weights `{}`: the file is damaged, its checksum is another", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// A state dict that does not say what network it is of.
     #[error("read the weights `{}`: nothing in it says what network they are of", path.display())]
     Undescribed {
@@ -75,6 +81,7 @@ impl WeightsFileError {
             Self::Write(_) | Self::Encode { .. } => false,
             Self::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
             Self::Format { .. }
+            | Self::Damaged { .. }
             | Self::Undescribed { .. }
             | Self::Description { .. }
             | Self::Network(_)

@@ -34,9 +34,12 @@ impl TrainedNetwork {
     /// If the file system refuses.
     pub fn write(&self, path: &Path) -> Result<String, WeightsFileError> {
         let encode = |source| WeightsFileError::Encode { path: path.to_owned(), source };
-        let description = self.description.to_json().map_err(|error| encode(error.into()))?;
-        let metadata = HashMap::from([(Description::KEY.to_owned(), description)]);
-        let bytes = self.network.to_timm(&self.parameters, metadata).map_err(|error| encode(error.into()))?;
+        let encoded =
+            |metadata| self.network.to_timm(&self.parameters, metadata).map_err(|error| encode(error.into()));
+        let checksum = tensor_checksum(&encoded(HashMap::new())?);
+        let description = self.description.clone().with_checksum(checksum);
+        let description = description.to_json().map_err(|error| encode(error.into()))?;
+        let bytes = encoded(HashMap::from([(Description::KEY.to_owned(), description)]))?;
         write_atomically(path, &bytes)?;
         Ok(blake3::hash(&bytes).to_hex().to_string())
     }
@@ -50,7 +53,10 @@ impl TrainedNetwork {
         let file = tensors(&bytes, path)?;
         let description = described(&bytes, path)?
             .ok_or_else(|| WeightsFileError::Undescribed { path: path.to_owned() })?;
-        let network = Self::of(&file, description, path)?;
+        if description.checksum.is_some() && description.checksum != tensor_checksum(&bytes) {
+            return Err(WeightsFileError::Damaged { path: path.to_owned() });
+        }
+        let network = Self::of(&file, description.with_checksum(None), path)?;
         Ok((network, blake3::hash(&bytes).to_hex().to_string()))
     }
 
@@ -104,6 +110,13 @@ fn tensors<'a>(bytes: &'a [u8], path: &Path) -> Result<SafeTensors<'a>, WeightsF
         .map_err(|source| WeightsFileError::Format { path: path.to_owned(), source })
 }
 
+/// BLAKE3 of what follows the header, hexadecimal.
+fn tensor_checksum(bytes: &[u8]) -> Option<String> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let tensors = rest.get(usize::try_from(u64::from_le_bytes(*length)).ok()?..)?;
+    Some(blake3::hash(tensors).to_hex().to_string())
+}
+
 fn described(bytes: &[u8], path: &Path) -> Result<Option<Description>, WeightsFileError> {
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|source| WeightsFileError::Format { path: path.to_owned(), source })?;
@@ -155,6 +168,10 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
         assert!(matches!(error(&path), WeightsFileError::Format { .. }));
+        let mut flipped = bytes;
+        *flipped.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, &flipped).unwrap();
+        assert!(matches!(error(&path), WeightsFileError::Damaged { .. }));
         std::fs::write(&path, tiny.network.to_timm(&tiny.parameters, HashMap::new()).unwrap()).unwrap();
         assert!(matches!(error(&path), WeightsFileError::Undescribed { .. }));
         let later = tiny.description.to_json().unwrap().replace("\"version\":1", "\"version\":2");

@@ -7,12 +7,13 @@
 
 mod mouth;
 mod orders;
+mod tenancy;
 mod train_job;
 
 use std::io::{self, BufReader};
 use std::process::ExitCode;
 
-use crate::measure::step;
+use crate::measure::{quiet, step};
 use crate::protocol::{Cause, Job, LineReader, Message, VERSION};
 use crate::train::TrainError;
 use crate::weights::WeightsFileError;
@@ -52,7 +53,8 @@ fn answer(job: &Job, mouth: &Mouth, orders: &Orders) -> Result<Message, Failure>
     match job {
         Job::Train(job) => train_job::answer(job, mouth, orders),
         Job::Measure(job) => {
-            step::measure(job, &mut |measured| mouth.say(&Message::Measured(measured)))?;
+            let mut wait = |limit_s| quiet::wait(limit_s, &mut || mouth.say(&Message::Working));
+            step::measure(job, &mut wait, &mut |measured| mouth.say(&Message::Measured(measured)))?;
             Ok(mouth.finished(None))
         }
     }
@@ -70,11 +72,18 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// A file that could not be read or written.
+    fn of(error: &(dyn std::error::Error + 'static), doing: String) -> Self {
+        Self { cause: of_file(error), message: format!("failed to {doing}: {}", chain(error)) }
+    }
+}
+
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         let cause = match &error {
             TrainError::Network(_) => Cause::BadConfig,
-            TrainError::Data(_) | TrainError::Checkpoint(_) => Cause::Io,
+            TrainError::Data(_) | TrainError::Checkpoint(_) => of_file(&error),
             TrainError::Tape(_) => Cause::Oom,
         };
         Self { cause, message: chain(&error) }
@@ -83,12 +92,38 @@ impl From<TrainError> for Failure {
 
 impl From<WeightsFileError> for Failure {
     fn from(error: WeightsFileError) -> Self {
-        Self { cause: Cause::Io, message: format!("failed to {}", chain(&error)) }
+        Self { cause: of_file(&error), message: format!("failed to {}", chain(&error)) }
     }
+}
+
+/// Whether a file's error is its own or the whole disk's.
+fn of_file(error: &(dyn std::error::Error + 'static)) -> Cause {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let mut chain = std::iter::successors(Some(error), |error| error.source());
+    let disk = chain.any(|error| {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(StorageFull | QuotaExceeded | ReadOnlyFilesystem))
+    });
+    if disk { Cause::Disk } else { Cause::Io }
 }
 
 /// An error with its sources: `failed to …: because …`.
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable::write_atomically;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_missing_file() {
+        // Every write to it says that there is no space left.
+        let full = write_atomically(std::path::Path::new("/dev/full"), b"x").unwrap_err();
+        assert_eq!(of_file(&full), Cause::Disk);
+        let missing = write_atomically(std::path::Path::new("/nowhere/at/all"), b"x").unwrap_err();
+        assert_eq!(of_file(&missing), Cause::Io);
+    }
 }

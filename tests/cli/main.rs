@@ -7,12 +7,16 @@
 
 mod broken;
 mod documents;
+mod fine_tuning;
 mod here;
 mod interrupted;
+mod judging;
 mod mistakes;
 mod plan;
+mod reports;
 mod results;
 mod signals;
+mod taking_back;
 mod tiny;
 mod transcript;
 mod weights;

@@ -19,6 +19,7 @@ mod mbconv;
 mod network;
 mod norm;
 mod optimizer;
+mod pareto;
 mod proxy_norm;
 mod squeeze_excite;
 mod structure;

@@ -21,9 +21,10 @@ started() { say '{"started":{"train_images":100,"test_images":50,"classes":10,"d
 epoch() { say '{"epoch":{"epoch":'"$1"',"train_loss":1.5,"train_top1":0.5,"learning_rate":0.01,"images":100,"elapsed_s":0.25}}'; }
 evaluated() { say '{"evaluated":{"test_resolution":'"$1"',"images":50,"top1_correct":'"${2:-40}"',"top5_correct":50,"loss":0.5,"elapsed_s":0.1}}'; }
 finished() { say '{"finished":{"weights":"b3","peak_rss_bytes":1048576}}'; }
-measured() { say '{"measured":{"kind":"'"$1"'","resolution":'"$2"',"batch_size":64,"threads":1,"samples":[{"elapsed_s":0.5}],"probe_before":1.0,"probe_after":1.0,"foreign_load":0.0,"peak_rss_bytes":9}}'; }
-tests() { t=${job#*'"test_resolutions":['}; t=${t%%]*}; echo "$t" | tr ',' ' '; }
-measure() { measured train 32; for side in $(tests); do measured inference "$side"; done; finished; exit 0; }
+measured() { say '{"measured":{"kind":"'"$1"'","resolution":'"$2"',"batch_size":64,"threads":1,"samples":[{"elapsed_s":0.5}],"probe_before":1.0,"probe_after":1.0,"foreign_load":0.0,"peak_rss_bytes":9,"waited_s":0.0}}'; }
+tests() { t=${job#*'"tests":['}; t=${t%%]*}; echo "$t" | tr ',' '\n' | sed -n 's/.*"resolution"://p'; }
+sides() { t=${job#*'"test_resolutions":['}; echo "${t%%]*}" | tr ',' ' '; }
+measure() { measured train 32; for side in $(sides); do measured inference "$side"; done; finished; exit 0; }
 evaluate() { for side in $(tests); do evaluated "$side"; done; }
 train() { started; epoch 0; epoch 1; evaluate; finished; exit 0; }
 case "$job" in '{"measure":'*) measure;; esac
@@ -211,7 +212,7 @@ fn a_test_resolution_added_later_is_evaluated_without_training() {
     };
     let mut stage = Stage::new(
         &sweep("32"),
-        r#"case "$job" in *'[40]'*) started; evaluate; finished; exit 0;; esac; train"#,
+        r#"case "$job" in *'"tests":[{"resolution":40,'*) started; evaluate; finished; exit 0;; esac; train"#,
     );
     assert_eq!(stage.run().0.finished, 1);
     stage.sweep = Sweep::parse(&sweep("32, 40"), Path::new("stage.toml")).unwrap();
@@ -312,7 +313,7 @@ fn a_second_request_does_not_wait_for_anybody() {
 fn what_a_dead_runner_held_is_taken_up_again() {
     let stage = Stage::new(THREE, "train");
     let mut dead = Run::prepare(&stage.sweep, &stage.database(), stage.options()).unwrap();
-    let runner = dead.runner(1).unwrap();
+    let runner = dead.begin().unwrap();
     dead.store.claim_next(dead.id, &runner).unwrap().unwrap();
     drop(dead);
     assert_eq!(stage.run().0.finished, 3);
@@ -327,6 +328,107 @@ fn two_runs_do_not_share_a_database() {
     assert!(second.to_string().contains(&std::process::id().to_string()), "{second}");
     drop(first);
     Run::prepare(&stage.sweep, &stage.database(), stage.options()).unwrap();
+}
+
+#[test]
+fn runs_that_share_train_every_trial_once_and_the_last_measures() {
+    let stage = Stage::new(
+        "[measure]\nrounds = 1\nthreads = 1\n[sweep]\nseeds = [0, 1, 2, 3, 4, 5]\n[grid]\nnorm = [\"bn\", \"ln\"]\n",
+        "sleep 0.1; train",
+    );
+    let options = || RunOptions { share: true, workers: Some(2), ..stage.options() };
+    let both = std::thread::scope(|scope| {
+        let run = || {
+            let run = Run::prepare(&stage.sweep, &stage.database(), options()).unwrap();
+            run.go(&mut |_| ()).unwrap()
+        };
+        let one = scope.spawn(run);
+        let other = scope.spawn(run);
+        [one.join().unwrap(), other.join().unwrap()]
+    });
+    assert_eq!(both.iter().map(|summary| summary.finished).sum::<usize>(), 12, "{both:?}");
+    assert!(both.iter().all(|summary| summary.finished > 0), "{both:?}");
+    assert_eq!(both.iter().map(|summary| summary.measured).sum::<usize>(), 2, "{both:?}");
+    for seed in 0..6 {
+        let configuration = stage.sweep.configuration(0).unwrap().key;
+        let record = stage.store().trial(&configuration.trial(seed).to_string()).unwrap();
+        assert_eq!(attempts(&record), [(AttemptState::Finished, None)]);
+    }
+}
+
+#[test]
+fn a_trial_that_can_never_fit_is_refused_with_the_figure_and_stays_planned() {
+    let stage = Stage::new(
+        "[measure]\nenabled = false\n[grid]\nbatch_size = [8, 4096]\nresolution = [32]\n",
+        "train",
+    );
+    let tight = RunOptions { memory: Some(1 << 30), ..stage.options() };
+    let (summary, events) = stage.run_with(tight);
+    assert_eq!((summary.finished, summary.refused, summary.left), (1, 1, 0));
+    let refused = events.iter().find_map(|event| match event {
+        Event::TrialRefused { need, budget, .. } => Some((*need, *budget)),
+        _ => None,
+    });
+    let (need, budget) = refused.unwrap();
+    assert!(need > 1 << 30 && budget == 1 << 30, "{need} {budget}");
+    let (summary, _) = stage.run_with(RunOptions { memory: Some(1 << 50), ..stage.options() });
+    assert_eq!((summary.finished, summary.refused), (1, 0));
+}
+
+#[test]
+fn running_out_of_memory_is_a_result_and_is_recorded_once() {
+    let stage = Stage::new(
+        "[run]\nretries = 3\nworkers = 1\n[measure]\nenabled = false\n[grid]\nnorm = [\"bn\", \"ln\"]\n",
+        r#"case "$job" in *'"norm":"ln"'*) started; echo 'memory allocation of 99 bytes failed' >&2; kill -6 $$;; esac
+           train"#,
+    );
+    let options = RunOptions { workers: Some(1), ..stage.options() };
+    let (summary, _) = stage.run_with(options);
+    assert_eq!((summary.finished, summary.out_of_memory, summary.failed), (1, 1, 0));
+    let record = stage.trial("ln");
+    assert_eq!(attempts(&record), [(AttemptState::Failed, Some("oom"))]);
+    assert_eq!(record.attempts[0].message.as_deref(), Some("memory allocation of 99 bytes failed"));
+    assert_eq!(stage.run().0.finished, 0);
+}
+
+#[test]
+fn a_full_disk_stops_the_run_in_order_and_loses_nothing() {
+    let stage = Stage::new(
+        THREE,
+        r#"[ -e "$0.room" ] || { started; epoch 0; say '{"failed":{"cause":"disk","message":"No space left on device"}}'; exit 1; }
+           train"#,
+    );
+    let run = Run::prepare(&stage.sweep, &stage.database(), stage.options()).unwrap();
+    let error = run.go(&mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("No space left on device"), "{error}");
+    let full = stage.trial("bn");
+    assert_eq!((full.trial.state, full.epochs.len()), (TrialState::Planned, 1));
+    fs::write(stage.folder.path().join("worker.sh.room"), "").unwrap();
+    assert_eq!(stage.run().0.finished, 3);
+}
+
+#[test]
+fn a_measurement_that_was_given_up_waits_to_be_asked_for() {
+    let stage = Stage::new(
+        "[run]\nretries = 0\n[measure]\nrounds = 2\nthreads = 1\n[grid]\nnorm = [\"bn\", \"ln\"]\n",
+        r#"measure() { :; }
+           case "$job" in
+             '{"measure":'*) case "$job" in *'"norm":"ln"'*) [ -e "$0.fixed" ] || exit 3;; esac
+                 measured train 32; for side in $(tests); do measured inference "$side"; done; finished; exit 0;;
+           esac
+           train"#,
+    );
+    // The prelude measures before the script has a say.
+    let worker = stage.folder.path().join("worker.sh");
+    let text = fs::read_to_string(&worker).unwrap().replace("'{\"measure\":'*) measure;;", "'never') ;;");
+    fs::write(&worker, text).unwrap();
+    let (summary, _) = stage.run();
+    assert_eq!((summary.finished, summary.measured, summary.unmeasured), (2, 2, 1));
+    let (again, _) = stage.run();
+    assert_eq!((again.measured, again.unmeasured, again.left), (0, 0, 0));
+    fs::write(stage.folder.path().join("worker.sh.fixed"), "").unwrap();
+    let (retried, _) = stage.run_with(RunOptions { retry_failed: true, ..stage.options() });
+    assert_eq!((retried.measured, retried.unmeasured), (2, 0));
 }
 
 #[test]
@@ -390,4 +492,42 @@ fn a_hundred_thousand_points_are_registered() {
         let run = Run::prepare(&stage.sweep, &stage.database(), stage.options()).unwrap();
         println!("{:?} for {} points", start.elapsed(), run.plan().counts.trials);
     }
+}
+
+/// Of two configurations whose seeds overlap, further seeds are trained until it is known which is better or no more are
+/// allowed; they stay members of the sweep when it is run again.
+#[test]
+fn what_is_undecided_is_settled_by_further_seeds() {
+    let sweep = r#"
+[sweep]
+seeds = [0, 1, 2]
+objectives = ["max top1", "min parameters"]
+[measure]
+enabled = false
+[grid]
+"train.lr" = [0.1, 0.2]
+"#;
+    let stage = Stage::new(
+        sweep,
+        r#"case "$job" in *'"lr":0.1'*) right=$((30 + (seed * 5) % 3));; *) right=$((31 + (seed * 7) % 3));; esac
+           evaluate() { for side in $(tests); do evaluated "$side" "$right"; done; }
+           train"#,
+    );
+    let (summary, _) = stage.run();
+    assert_eq!(summary.finished, 6);
+    let (summary, events) = stage.run_with(RunOptions { settle: 3, ..stage.options() });
+    let settled = events.iter().filter(|event| matches!(event, Event::Settling { .. })).count();
+    assert!(settled == 3 || events.iter().any(|event| matches!(event, Event::Settled)), "{settled}");
+    assert!(settled > 0);
+    assert_eq!(summary.finished, settled);
+    let members = |stage: &Stage| {
+        let candidates = crate::runner::candidates(&stage.store(), stage.sweep.name()).unwrap();
+        candidates.iter().map(|one| one.seeds.len()).sum::<usize>()
+    };
+    assert_eq!(members(&stage), 6 + settled);
+    let (summary, _) = stage.run();
+    assert_eq!((summary.finished, summary.left, members(&stage)), (0, 0, 6 + settled));
+    let place = place(&Machine::this(), &stage.sweep.settings());
+    let known = Known::read(&stage.store(), &stage.sweep, &place).unwrap();
+    assert_eq!(Plan::of(&stage.sweep, &known).counts.orphaned, 0);
 }

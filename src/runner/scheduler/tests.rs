@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits {
     timeout: Some(Duration::from_secs(100)),
     silence: Duration::from_secs(30),
     retries: 1,
+    memory: None,
 };
 
 fn at(seconds: u64) -> Duration {
@@ -137,6 +138,48 @@ fn limits_without_end_never_come() {
 }
 
 /// What the world does next.
+#[test]
+fn only_what_fits_beside_the_others_starts() {
+    let mut scheduler = Scheduler::new(Limits { slots: 3, memory: Some(10), ..LIMITS }, 0..4);
+    scheduler.weigh(|task| [6, 6, 4, 20][task]);
+    // The second waits; the third, smaller, goes before it.
+    assert_eq!(scheduler.on(Happened::Ticked, at(0)), [Order::Start(0), Order::Start(2)]);
+    let ended = scheduler.on(Happened::Ended(0, Ending::Done), at(1));
+    assert_eq!(ended, [Order::End(0, Verdict::Done), Order::Start(1)]);
+    assert_eq!(scheduler.on(Happened::Ended(1, Ending::Done), at(2)), [Order::End(1, Verdict::Done)]);
+    // Alone, what is expected to be too large may still try.
+    let ended = scheduler.on(Happened::Ended(2, Ending::Done), at(3));
+    assert_eq!(ended, [Order::End(2, Verdict::Done), Order::Start(3)]);
+}
+
+#[test]
+fn who_ran_out_of_memory_beside_others_is_tried_once_more_alone() {
+    let mut scheduler = started(Limits { retries: 0, ..LIMITS }, 3);
+    let retry = Verdict::Retry { cause: Cause::Oom, wait: at(1) };
+    let starved = Ending::Failed(Cause::Oom);
+    assert_eq!(
+        scheduler.on(Happened::Ended(0, starved), at(1)),
+        [Order::End(0, retry), Order::Start(2)],
+        "others go on"
+    );
+    assert!(scheduler.on(Happened::Ticked, at(5)).is_empty(), "it waits for all of them");
+    scheduler.on(Happened::Ended(1, Ending::Done), at(6));
+    let alone = scheduler.on(Happened::Ended(2, Ending::Done), at(7));
+    assert_eq!(alone, [Order::End(2, Verdict::Done), Order::Start(0)]);
+    let given_up = Verdict::GiveUp { cause: Cause::Oom };
+    assert_eq!(scheduler.on(Happened::Ended(0, starved), at(8)), [Order::End(0, given_up)]);
+}
+
+#[test]
+fn a_full_disk_stops_everybody_in_order() {
+    let mut scheduler = started(LIMITS, 3);
+    let full = scheduler.on(Happened::Ended(0, Ending::Failed(Cause::Disk)), at(1));
+    assert_eq!(full, [Order::End(0, Verdict::PutBack), Order::Stop(1)]);
+    let stopped = scheduler.on(Happened::Ended(1, Ending::Stopped), at(2));
+    assert_eq!(stopped, [Order::End(1, Verdict::PutBack)]);
+    assert!(scheduler.is_over() && scheduler.left() == 1, "{scheduler:?}");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Wait(u64),
@@ -170,6 +213,8 @@ struct Observed {
     killed: HashSet<Task>,
     starts: HashMap<Task, u32>,
     stop_asked: bool,
+    /// A failure came that would be everybody's.
+    halted: bool,
 }
 
 impl Observed {
@@ -183,12 +228,13 @@ impl Observed {
                     prop_assert!(self.running.len() <= limits.slots);
                     let starts = self.starts.entry(task).or_default();
                     *starts += 1;
-                    prop_assert!(*starts <= limits.retries + 1);
+                    // One that ran out of memory beside others gets a try with nobody beside it.
+                    prop_assert!(*starts <= limits.retries.max(1) + 1);
                     self.killed.remove(&task);
                 }
                 Order::End(task, verdict) => {
                     prop_assert!(self.running.remove(&task), "{task} ends without running");
-                    prop_assert!(verdict != Verdict::PutBack || self.stop_asked);
+                    prop_assert!(verdict != Verdict::PutBack || self.stop_asked || self.halted);
                     if !matches!(verdict, Verdict::Retry { .. }) {
                         prop_assert!(self.over.insert(task), "{task} ends twice");
                     }
@@ -212,7 +258,7 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..200),
         tasks in 0usize..12, slots in 1usize..5, retries in 0u32..3, timeout in proptest::option::of(1u64..90),
     ) {
-        let limits = Limits { slots, timeout: timeout.map(at), silence: at(30), retries };
+        let limits = Limits { slots, timeout: timeout.map(at), silence: at(30), retries, memory: None };
         let mut scheduler = Scheduler::new(limits, 0..tasks);
         let mut observed = Observed::default();
         let mut now = at(0);
@@ -221,14 +267,17 @@ proptest! {
             let event = match step {
                 Step::Wait(seconds) => { now += at(seconds); Happened::Ticked }
                 Step::Heard(task) => Happened::Heard(task),
-                Step::Ended(task, ending) => Happened::Ended(task, ending),
+                Step::Ended(task, ending) => {
+                    observed.halted |= ending == Ending::Failed(Cause::Disk) && observed.running.contains(&task);
+                    Happened::Ended(task, ending)
+                }
                 Step::StopAsked => { observed.stop_asked = true; Happened::StopAsked }
             };
             observed.take(scheduler.on(event, now), &limits)?;
             prop_assert_eq!(scheduler.left() + observed.over.len(), tasks);
         }
         // From here on workers do nothing but die when they are killed: limits alone must bring it to an end.
-        for _ in 0..tasks * 8 * (retries as usize + 1) {
+        for _ in 0..tasks * 8 * (retries as usize + 2) {
             if scheduler.is_over() { break; }
             now = now.max(scheduler.wake().unwrap_or(now));
             observed.take(scheduler.on(Happened::Ticked, now), &limits)?;
@@ -237,7 +286,7 @@ proptest! {
             }
         }
         prop_assert!(scheduler.is_over() && observed.running.is_empty());
-        if !observed.stop_asked {
+        if !observed.stop_asked && !observed.halted {
             prop_assert_eq!(observed.over.len(), tasks);
         }
     }

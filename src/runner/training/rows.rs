@@ -37,10 +37,12 @@ pub(super) fn epoch_row(trial_id: TrialId, report: &EpochReport) -> EpochRow {
 pub(super) fn evaluation_row(claim: &Claim, report: &EvaluationReport) -> EvaluationRow {
     let test_resolution = number(report.test_resolution);
     let asked = claim.tests.iter().find(|test| test.resolution == test_resolution);
+    let fine_tuning = report.fine_tuning.to_string();
     EvaluationRow {
         trial_id: claim.trial,
         test_resolution,
-        fine_tuned: false,
+        fine_tuning,
+        fine_tune_s: report.fine_tune_s,
         aliased: asked.is_some_and(|test| test.aliased),
         images: number(report.images),
         top1_correct: number(report.top1_correct),

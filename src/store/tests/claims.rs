@@ -3,10 +3,10 @@ use std::sync::Mutex;
 use std::thread;
 
 use super::Swept;
-use crate::store::fixture::{end, epoch, evaluation, point, runner, sweep, trained};
+use crate::store::fixture::{asked, end, epoch, evaluation, point, run_of, runner, sweep, trained};
 use crate::store::{
-    Access, AttemptStart, AttemptState, Claim, Job, Next, Outcome, Store, StoreError, TestResolution,
-    TrialState,
+    Access, AttemptStart, AttemptState, Claim, Company, Job, Next, Outcome, RunLock, Runner, Store,
+    StoreError, TrialState,
 };
 
 fn failed(next: Next) -> Outcome {
@@ -45,7 +45,7 @@ fn an_attempt_is_read_back_as_written() {
     let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
     let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
     assert_eq!((claim.number, claim.failed_attempts, claim.job), (1, 0, Job::Train));
-    let tests = [(32, false), (40, true)].map(|(resolution, aliased)| TestResolution { resolution, aliased });
+    let tests = [(32, false), (40, true)].map(|(resolution, aliased)| asked(resolution, aliased));
     assert_eq!(claim.tests, tests);
     store.set_worker(claim.attempt, 4711).unwrap();
     store
@@ -99,7 +99,7 @@ fn a_trial_is_claimed_by_one() {
 }
 
 #[test]
-fn a_dead_runners_trials_are_planned_again() {
+fn a_dead_runs_trials_are_planned_again() {
     let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
     let done = store.claim_next(sweep, &runner).unwrap().unwrap();
     store.end_attempt(done.attempt, &end(trained())).unwrap();
@@ -107,15 +107,30 @@ fn a_dead_runners_trials_are_planned_again() {
     let evaluated = store.claim_evaluation(sweep, done.trial, &runner).unwrap().unwrap();
     assert_eq!(evaluated.number, 2);
 
-    assert_eq!(store.release_running().unwrap(), 2);
+    assert_eq!(store.release_dead().unwrap(), 2);
     assert_eq!(state(&store, &trained_on), TrialState::Planned);
     assert_eq!(state(&store, &done), TrialState::Finished);
     let attempt = &store.attempts(trained_on.trial).unwrap()[0];
     assert_eq!((attempt.state, attempt.ended_at.as_ref()), (AttemptState::Stopped, None));
     let again = store.claim_next(sweep, &runner).unwrap().unwrap();
     assert_eq!((again.trial, again.failed_attempts), (trained_on.trial, 0), "the trial is not to blame");
-    assert_eq!(store.release_running().unwrap(), 1);
-    assert_eq!(store.release_running().unwrap(), 0);
+    assert_eq!(store.release_dead().unwrap(), 1);
+    assert_eq!(store.release_dead().unwrap(), 0);
+}
+
+#[test]
+fn what_a_live_run_holds_stays_its_own() {
+    let Swept { mut store, sweep, runner, folder, .. } = Swept::new();
+    let lock = RunLock::acquire(store.path(), Company::Shared).unwrap();
+    let live = store.begin_run(&run_of(sweep, runner.machine_id, lock.lease())).unwrap();
+    let dead = store.claim_next(sweep, &runner).unwrap().unwrap();
+    let held = store.claim_next(sweep, &Runner { run: live, ..runner }).unwrap().unwrap();
+    assert_eq!(store.release_dead().unwrap(), 1);
+    assert_eq!(state(&store, &dead), TrialState::Planned);
+    assert_eq!(state(&store, &held), TrialState::Running);
+    drop(lock);
+    assert_eq!(store.release_dead().unwrap(), 1);
+    drop(folder);
 }
 
 #[test]
@@ -127,7 +142,7 @@ fn a_finished_trial_is_evaluated_where_a_sweep_asks_for_more() {
     store.end_attempt(claim.attempt, &end(trained())).unwrap();
     assert_eq!(store.missing_evaluations(id).unwrap(), []);
 
-    let more = |resolution| TestResolution { resolution, aliased: false };
+    let more = |resolution| asked(resolution, false);
     let mut wider = point(0, 2);
     wider.tests.extend([more(64), more(48)]);
     store.register_sweep(&sweep("quickstart"), [wider]).unwrap();
@@ -153,7 +168,7 @@ fn a_finished_trial_is_evaluated_where_a_sweep_asks_for_more() {
 fn sixteen_threads_claim_two_hundred_trials_and_none_twice() {
     let Swept { mut store, path, folder: _folder, .. } = Swept::new();
     let registered = store.register_sweep(&sweep("wide"), (10..210).map(|n| point(n, 1))).unwrap();
-    let runner = runner(&mut store);
+    let runner = runner(&mut store, registered.sweep);
     let claimed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..16 {

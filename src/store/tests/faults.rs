@@ -53,10 +53,10 @@ fn another_programs_database_is_left_alone() {
 fn a_newer_schema_is_refused_with_both_versions() {
     let Swept { store, path, folder: _folder, .. } = Swept::new();
     drop(store);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 8).unwrap();
     for access in [Access::Read, Access::Write] {
         let error = Store::open(&path, access).unwrap_err();
-        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: LATEST, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 8, known: LATEST, .. }), "{error}");
     }
 }
 

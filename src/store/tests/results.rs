@@ -1,7 +1,8 @@
 use super::Swept;
 use crate::store::fixture::{code, end, evaluation, machine, measurement, trained};
 use crate::store::{
-    Claim, Code, Key, MeasureKind, MeasurementRow, Mode, Outcome, Reader, Store, ToMeasure, Value, Wanted,
+    Claim, Code, EvaluationRow, Key, MeasureKind, MeasurementRow, Mode, Outcome, Reader, Store, ToMeasure,
+    Value, Wanted,
 };
 
 /// One trained and evaluated trial.
@@ -67,6 +68,30 @@ fn a_result_is_one_row_with_accuracy_and_speed_at_its_resolution() {
 }
 
 #[test]
+fn a_fine_tuned_result_pays_for_its_fine_tuning() {
+    let mut swept = Swept::new();
+    let claim = finish(&mut swept);
+    let machine = swept.runner.machine_id;
+    record(&mut swept.store, &measurement(claim.configuration, machine, MeasureKind::Train, 32, 300.0));
+    let tuned = EvaluationRow {
+        fine_tuning: "top".to_owned(),
+        fine_tune_s: Some(1.0),
+        ..evaluation(claim.trial, 32, 950)
+    };
+    swept.store.record_evaluation(&tuned).unwrap();
+    let sql = "SELECT fine_tuning = 'top', top1, train_time_s, fine_tune_time_s, train_images_per_s,
+                      train_images_per_s_high
+               FROM results WHERE test_resolution = 32 ORDER BY fine_tuning";
+    // Two seconds of training, one of fine-tuning: two thirds of the rate.
+    let expected = [[0.0, 0.9, 2.0, NULL, 300.0, 301.0], [1.0, 0.95, 3.0, 1.0, 200.0, 301.0 * 2.0 / 3.0]];
+    let found = numbers(&swept, sql);
+    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+        assert!(found == expected || (found - expected).abs() < 1e-9, "{found} {expected}");
+    }
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
 fn a_sweeps_results_have_a_row_for_everything_it_asks_for() {
     let mut swept = Swept::new();
     finish(&mut swept);
@@ -120,6 +145,30 @@ fn results_show_the_machine_and_code_measured_last() {
 }
 
 #[test]
+fn a_machine_s_own_rates_are_told_apart() {
+    let mut swept = Swept::new();
+    let claim = finish(&mut swept);
+    let other = swept.store.register_machine(&machine("other")).unwrap();
+    let here = swept.runner.machine_id;
+    let on = |machine, kind, rate| measurement(claim.configuration, machine, kind, 32, rate);
+    assert!(swept.store.measuring_machines(swept.sweep).unwrap().is_empty());
+    for (machine, kind, rate) in [
+        (here, MeasureKind::Train, 300.0),
+        (here, MeasureKind::Inference, 900.0),
+        (other, MeasureKind::Train, 500.0),
+    ] {
+        record(&mut swept.store, &on(machine, kind, rate));
+    }
+    let machines = swept.store.measuring_machines(swept.sweep).unwrap();
+    assert_eq!(machines.iter().map(|one| one.configurations).collect::<Vec<_>>(), [1, 1]);
+    let rates = swept.store.rates_on(here, swept.sweep).unwrap();
+    let of = |kind| rates.get(&(claim.configuration, kind, 32)).map(|rate| rate.median);
+    assert_eq!((of(MeasureKind::Train), of(MeasureKind::Inference)), (Some(300.0), Some(900.0)));
+    let rates = swept.store.rates_on(other, swept.sweep).unwrap();
+    assert_eq!(rates.len(), 1);
+}
+
+#[test]
 fn a_configuration_is_to_be_measured_until_every_step_has_its_rounds() {
     let mut swept = Swept::new();
     let machine_id = swept.runner.machine_id;
@@ -155,4 +204,26 @@ fn samples_are_kept_in_order() {
     record(&mut swept.store, &row);
     let sql = "SELECT position, elapsed_s FROM samples ORDER BY position";
     assert_eq!(numbers(&swept, sql), [[0.0, 0.1], [1.0, 0.2], [2.0, 0.3]]);
+}
+
+#[test]
+fn intervals_reach_as_far_as_rounds_lie_apart_and_never_get_narrower() {
+    let Swept { mut store, sweep, runner, folder: _folder, .. } = Swept::new();
+    let claim = store.claim_next(sweep, &runner).unwrap().unwrap();
+    for (round, rate) in [(0, 100.0), (1, 110.0)] {
+        let row = measurement(claim.configuration, runner.machine_id, MeasureKind::Train, 32, rate);
+        store.record_measurement(&MeasurementRow { round, ..row }, &[0.5]).unwrap();
+    }
+    let once = measurement(claim.configuration, runner.machine_id, MeasureKind::Inference, 32, 50.0);
+    store.record_measurement(&once, &[0.5]).unwrap();
+    assert_eq!(store.repeated_rounds(runner.machine_id, 2).unwrap(), [vec![100.0, 110.0]]);
+    assert_eq!(store.probes(runner.machine_id, 2).unwrap().len(), 3);
+    assert!(store.repeated_rounds(runner.machine_id, 1).unwrap().is_empty());
+    let mut ends = |reach: f64| -> (f64, f64) {
+        store.widen_rounds(runner.machine_id, 2, reach).unwrap();
+        let ends = "SELECT images_per_s_low, images_per_s_high FROM measurements WHERE kind = 'inference'";
+        store.read("look", |db| db.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))).unwrap()
+    };
+    assert_eq!(ends(1.25), (40.0, 62.5));
+    assert_eq!(ends(1.01), (40.0, 62.5));
 }

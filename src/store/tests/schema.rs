@@ -10,6 +10,11 @@ use crate::store::schema::{FILES, migrations};
 const RELEASED: &[&str] = &[
     "09f017a0b4f62754d5141cedf9e1b918153bea7b77ad9e13d26b79e5aec09cee",
     "fb954501b9a3e8b3ad8b21376b26e89988648c8783ebaee862b01a446df1a0d2",
+    "4bb52c7fe51797ebcfe67fe332f93f27d33a981c3818b2bf77c7429fdee54ffe",
+    "7659b45f34eaa555abed468103cbdb00d0fd0c327e3e39f5db51afff9b15b71c",
+    "c8b6f28955dc9689ff4624592710053245ba00ef36f1b364d737e23bc7bc7f25",
+    "3f6ae845781f75623ebb3fe34e6feb7937b350d45ebe9bfc2fa12cbe4148c4f0",
+    "56eda85e278f0f9415877e4058b9e825bbcb8b4f6a6a645282a2a139f1a83992",
 ];
 
 #[test]
@@ -43,6 +48,26 @@ fn the_schema_is_this() {
         writeln!(text, "{kind} {name}: {}", columns(&db, &name).join(", ")).unwrap();
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn accuracies_and_tests_of_older_databases_are_those_of_no_fine_tuning() {
+    let mut db = Connection::open_in_memory().unwrap();
+    migrations().to_version(&mut db, 6).unwrap();
+    db.execute_batch(
+        "PRAGMA foreign_keys = OFF;
+         INSERT INTO sweep_tests VALUES (1, 2, 32, 0), (1, 2, 40, 1);
+         INSERT INTO evaluations (id, trial_id, test_resolution, aliased, images, top1_correct, top5_correct, loss, elapsed_s)
+         VALUES (5, 3, 32, 0, 100, 50, 90, 1.5, 0.5);",
+    )
+    .unwrap();
+    migrations().to_latest(&mut db).unwrap();
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM sweep_tests WHERE fine_tuning = 'none'"), 2);
+    assert_eq!(
+        count("SELECT count(*) FROM evaluations WHERE id = 5 AND fine_tuning = 'none' AND top1 = 0.5"),
+        1
+    );
 }
 
 #[test]

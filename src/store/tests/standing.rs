@@ -15,15 +15,15 @@ fn a_plan_sees_accuracies_rounds_and_speeds_by_key() {
         let row = measurement(claim.configuration, runner.machine_id, MeasureKind::Train, 32, 500.0);
         store.record_measurement(&row, &[0.1, 0.2]).unwrap();
     }
-    assert!(store.evaluated().unwrap().contains(&(claim.key, 32)));
+    assert!(store.evaluated().unwrap()["none"].contains(&(claim.key, 32)));
     let step = Step { configuration: key(0), kind: MeasureKind::Train, resolution: 32, batch_size: 64 };
     assert_eq!(store.measured("m", 2).unwrap().get(&step), Some(&2));
     assert!(store.measured("m", 1).unwrap().is_empty() && store.measured("other", 2).unwrap().is_empty());
-    let speeds = store.training_speeds("m").unwrap();
+    let speeds = store.training_speeds(Some("m")).unwrap();
     assert_eq!(speeds.len(), 1);
     assert_eq!((speeds[0].configuration, speeds[0].images), (key(0), 2048));
     assert!((speeds[0].images_per_s - 2048.0 / 0.2).abs() < 1e-6);
-    assert!(store.training_speeds("other").unwrap().is_empty());
+    assert!(store.training_speeds(Some("other")).unwrap().is_empty());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 use super::Swept;
 use crate::store::fixture::{configuration, end, key, point, sweep, trained};
-use crate::store::{Asked, Kind, Point, StoreError, TrialState};
+use crate::store::{
+    Access, Asked, Choice, Kind, Outcome, Point, Reader, Store, StoreError, TrialState, Value,
+};
 
 #[test]
 fn an_edited_sweep_adds_and_drops_trials_and_touches_no_result() {
@@ -12,7 +14,9 @@ fn an_edited_sweep_adds_and_drops_trials_and_touches_no_result() {
     assert_eq!((edited.sweep, edited.new, edited.kept, edited.orphaned), (id, 4, 6, 2));
     let orphan = store.trial(&claim.key.to_string()).unwrap();
     assert_eq!((orphan.trial.state, orphan.sweeps), (TrialState::Finished, vec![]));
-    assert_eq!(store.sweep_keys(id).unwrap().len(), 10);
+    let mut keys = Vec::new();
+    store.each_sweep_key(id, |key| keys.push(key)).unwrap();
+    assert_eq!(keys.len(), 10);
 
     let again = store.register_sweep(&sweep("quickstart"), (0..4).map(|n| point(n, 2))).unwrap();
     assert_eq!((again.new, again.kept, again.orphaned), (0, 8, 4));
@@ -101,4 +105,47 @@ fn a_known_configuration_is_asked_for_by_its_key() {
     assert_eq!(store.progress(registered.sweep).unwrap().planned, 2);
     assert!(store.register_sweep(&sweep("quickstart"), [by_key(9)]).is_err(), "nobody knows it");
     assert_eq!(store.progress(registered.sweep).unwrap().planned, 2, "and nothing changed");
+}
+
+#[test]
+fn counts_follow_every_change_of_a_state() {
+    let Swept { mut store, sweep: id, runner, path, folder: _folder } = Swept::new();
+    store.register_sweep(&sweep("other"), (2..6).map(|n| point(n, 2))).unwrap();
+    let agree = |store: &Store| {
+        let reader = Reader::open(&path).unwrap();
+        let counted =
+            "SELECT sweep, trials, planned, running, finished, diverged, failed FROM trial_status ORDER BY 1";
+        let scanned = "SELECT w.name, count(*), sum(t.state = 'planned'), sum(t.state = 'running'),
+                           sum(t.state = 'finished'), sum(t.state = 'diverged'), sum(t.state = 'failed')
+                       FROM sweeps AS w JOIN sweep_trials AS m ON m.sweep_id = w.id
+                       JOIN trials AS t ON t.id = m.trial_id GROUP BY 1 ORDER BY 1";
+        let rows = |sql: &str| {
+            let mut query = reader.query(sql).unwrap();
+            let mut rows = query.run(&[]).unwrap();
+            std::iter::from_fn(|| rows.next().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(counted), rows(scanned));
+        store.progress(id).unwrap()
+    };
+    assert_eq!(agree(&store).planned, 8);
+    let outcomes = [trained(), Outcome::Diverged { epoch: 0, step: 1 }, Outcome::Stopped];
+    for outcome in outcomes {
+        let trial = store.planned_trials(id).unwrap().last().unwrap().id;
+        let claim = store.claim_trial(id, trial, &runner).unwrap().unwrap();
+        assert_eq!(agree(&store).running, 1);
+        store.end_attempt(claim.attempt, &end(outcome)).unwrap();
+        agree(&store);
+    }
+    store.register_sweep(&sweep("other"), (3..4).map(|n| point(n, 2))).unwrap();
+    agree(&store);
+    let all: Vec<_> = store.choose(&Choice::default()).unwrap().iter().map(|one| one.id).collect();
+    store.forget(&all).unwrap();
+    agree(&store);
+    store.forget_sweep(id).unwrap();
+    let copy = path.with_file_name("copy.db");
+    Store::open(&copy, Access::Write).unwrap().copy_from(&path, None).unwrap();
+    let reader = Reader::open(&copy).unwrap();
+    let mut query = reader.query("SELECT sweep, planned FROM trial_status").unwrap();
+    let row = query.run(&[]).unwrap().next().unwrap().unwrap();
+    assert_eq!(row, [Value::Text("other".to_owned()), Value::Integer(2)]);
 }

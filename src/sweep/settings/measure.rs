@@ -16,6 +16,8 @@ pub struct Measure {
     pub threads: Option<usize>,
     /// Batch size of inference measurements.
     pub inference_batch_size: usize,
+    /// Longest wait for others to leave the machine alone before each round, seconds.
+    pub wait_s: f64,
     /// Warm-up before the first sample, seconds.
     pub warmup_s: f64,
     /// Longest time for one configuration's samples, seconds.
@@ -34,6 +36,7 @@ impl Default for Measure {
             enabled: true,
             threads: None,
             inference_batch_size: 64,
+            wait_s: 10.0,
             warmup_s: 0.2,
             budget_s: 1.5,
             min_samples: 8,
@@ -50,6 +53,7 @@ impl Section for Measure {
         vec![
             limit("threads", self.threads != Some(0), "at least 1"),
             limit("inference_batch_size", self.inference_batch_size >= 1, "at least 1"),
+            limit("wait_s", self.wait_s >= 0.0, "at least 0"),
             limit("warmup_s", self.warmup_s >= 0.0, "at least 0"),
             limit("budget_s", self.budget_s > 0.0, "above 0"),
             limit("min_samples", self.min_samples >= 1, "at least 1"),

@@ -17,6 +17,9 @@ pub struct Run {
     pub workers: Option<usize>,
     /// Threads of each trial.
     pub threads: usize,
+    /// Memory of all workers together, MiB; nine tenths of what is free when the run begins if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
     /// Attempts of a trial after a crash, a hang or a kill.
     pub retries: u32,
     /// Longest time of one attempt, minutes.
@@ -35,6 +38,7 @@ impl Default for Run {
         Self {
             workers: None,
             threads: 1,
+            memory_mib: None,
             retries: 1,
             timeout_min: None,
             hung_after_s: 120.0,
@@ -51,6 +55,7 @@ impl Section for Run {
         vec![
             limit("workers", self.workers != Some(0), "at least 1"),
             limit("threads", self.threads >= 1, "at least 1"),
+            limit("memory_mib", self.memory_mib != Some(0), "at least 1"),
             limit("timeout_min", self.timeout_min.is_none_or(|minutes| minutes > 0.0), "above 0"),
             limit("hung_after_s", self.hung_after_s > 0.0, "above 0"),
             limit(

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value as Json;
 
-use super::{Data, Measure, Model, Run, Section, Settings, Train};
+use super::{Data, FineTune, Measure, Model, Run, Section, Settings, Train};
 
 /// One setting, such as `train.lr`. Ordered by its dotted name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,11 +39,17 @@ impl Setting {
     /// Training images to use at most.
     pub const TRAIN_IMAGES: Self = Self::new(Data::NAME, "train_images");
 
+    /// Parts of the network that are fine-tuned.
+    pub const FINE_TUNED: Self = Self::new(FineTune::NAME, "trained");
+    /// Images per step of fine-tuning.
+    pub const FINE_TUNE_BATCH_SIZE: Self = Self::new(FineTune::NAME, "batch_size");
+
     /// Moments at which signals are recorded.
     pub const SIGNALS: Self = Self::new(Run::NAME, "signals");
 
     /// Names of the sections, in the order of the file.
-    pub const SECTIONS: [&'static str; 5] = [Data::NAME, Model::NAME, Train::NAME, Measure::NAME, Run::NAME];
+    pub const SECTIONS: [&'static str; 6] =
+        [Data::NAME, Model::NAME, Train::NAME, FineTune::NAME, Measure::NAME, Run::NAME];
 
     pub(crate) const fn new(section: &'static str, key: &'static str) -> Self {
         Self { section, key }
@@ -52,7 +58,15 @@ impl Setting {
     /// Every setting, section by section in the order of the file.
     pub fn all() -> &'static [Self] {
         static ALL: LazyLock<Vec<Setting>> = LazyLock::new(|| {
-            [keys::<Data>(), keys::<Model>(), keys::<Train>(), keys::<Measure>(), keys::<Run>()].concat()
+            [
+                keys::<Data>(),
+                keys::<Model>(),
+                keys::<Train>(),
+                keys::<FineTune>(),
+                keys::<Measure>(),
+                keys::<Run>(),
+            ]
+            .concat()
         });
         &ALL
     }
@@ -80,9 +94,12 @@ impl Setting {
             ("data", "test_resolutions") => "the train resolution",
             ("model", "width" | "depth" | "stem_stride" | "stage_strides" | "dropout") => "the preset's",
             ("train", "lr") => "lr_per_image × batch_size",
+            ("train", "resize_from") => "half of the resolution",
             ("train", "rmsprop_decay") => "1 − batch_size × 2⁻¹⁴",
+            ("fine_tune", "lr") => "lr_per_image × batch_size",
             ("measure", "threads") => "all of the machine's",
             ("run", "workers") => "one per core",
+            ("run", "memory_mib") => "nine tenths of what is free",
             ("run", "timeout_min") => "no limit",
             _ => return None,
         })
@@ -177,6 +194,7 @@ mod tests {
         check::<Data>();
         check::<Model>();
         check::<Train>();
+        check::<FineTune>();
         check::<Measure>();
         check::<Run>();
     }

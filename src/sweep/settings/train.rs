@@ -47,6 +47,13 @@ pub struct Train {
     pub label_smoothing: f64,
     /// Mixup's Beta parameter; 0 is off.
     pub mixup: f64,
+    /// Whether images grow, or change size, while it trains.
+    pub resizing: Resizing,
+    /// Smallest side of a training with `resizing`, pixels; half of `resolution` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize_from: Option<usize>,
+    /// Share of the batches that CutMix cuts (none for B0 in the paper, 0.49 for B1, 0.565 for B2 and B3).
+    pub cutmix: f64,
 }
 
 impl Default for Train {
@@ -70,6 +77,9 @@ impl Default for Train {
             average_decay: 0.995,
             label_smoothing: 0.1,
             mixup: 0.0,
+            cutmix: 0.0,
+            resizing: Resizing::None,
+            resize_from: None,
         }
     }
 }
@@ -94,6 +104,12 @@ impl Section for Train {
             limit("average_decay", rate(self.average_decay), "at least 0 and below 1"),
             limit("label_smoothing", rate(self.label_smoothing), "at least 0 and below 1"),
             limit("mixup", self.mixup >= 0.0, "at least 0"),
+            limit(
+                "resize_from",
+                self.resize_from.is_none_or(|side| RESOLUTIONS.contains(&side)),
+                "8 to 4096 pixels",
+            ),
+            limit("cutmix", (0.0..=1.0).contains(&self.cutmix), "0 to 1"),
         ]
     }
 }
@@ -105,6 +121,18 @@ impl Train {
     /// The peak learning rate.
     pub fn peak_rate(&self) -> f64 {
         self.lr.unwrap_or(self.lr_per_image * self.batch_size as f64)
+    }
+
+    /// Sides of its images in ascending order, for a network with that many stride-2 layers: `resolution`, and with
+    /// `resizing` the smaller ones that keep its sampling grids.
+    pub fn sides(&self, halvings: u32) -> Vec<usize> {
+        let step = 1usize << halvings;
+        let least = self.resize_from.unwrap_or(self.resolution.div_ceil(2)).max(step + 1);
+        let smaller = match self.resizing {
+            Resizing::None => 0,
+            Resizing::Progressive | Resizing::Mixed => self.resolution.saturating_sub(least) / step,
+        };
+        (0..=smaller).rev().map(|steps| self.resolution - steps * step).collect()
     }
 
     /// RMSProp's decay of the mean square.
@@ -135,6 +163,18 @@ pub enum Schedule {
     Cosine,
     /// No fall.
     Constant,
+}
+
+/// How images change size in the course of a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resizing {
+    /// Not at all.
+    None,
+    /// From the smallest side to `resolution`, as many epochs at each (Howard 2018).
+    Progressive,
+    /// Every step at a side of its own, drawn evenly (Hoffer et al. 2019).
+    Mixed,
 }
 
 /// Weight averages.

@@ -1,0 +1,284 @@
+//! A sweep on a real Slurm of two nodes, whose tasks are killed, put back and lose their node.
+//!
+//! Runs where Slurm and munge are installed and the tests run as root (`cluster.sh` beside this file starts a cluster of its
+//! own and touches no other), and says loudly where not.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_effsweep");
+
+/// Longer than anything takes here.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+const SWEEP: &str = r#"
+[sweep]
+name = "cluster"
+seeds = [0, 1, 2]
+objectives = ["max top1", "min macs"]
+[data]
+set = "shapes"
+train_images = 128
+test_images = 64
+[model]
+preset = "nano"
+width = 0.25
+depth = 0.3
+[train]
+epochs = 6
+[fine_tune]
+trained = ["none", "head"]
+epochs = 1
+[measure]
+enabled = false
+[grid]
+norm = ["bn", "ln+pn"]
+batch_size = [8, 16]
+resolution = [{ train = 16, test = [16, 24] }, 24]
+"#;
+
+/// Why it cannot run here.
+fn lacking() -> Option<String> {
+    let found = |program: &str| {
+        std::env::var_os("PATH")
+            .is_some_and(|paths| std::env::split_paths(&paths).any(|folder| folder.join(program).exists()))
+    };
+    let missing: Vec<&str> =
+        ["slurmctld", "slurmd", "munged", "sbatch", "squeue"].into_iter().filter(|one| !found(one)).collect();
+    if !missing.is_empty() {
+        return Some(format!("{} are not installed", missing.join(", ")));
+    }
+    let id = Command::new("id").arg("-u").output().unwrap();
+    (id.stdout.trim_ascii() != b"0").then(|| "a cluster needs root".to_owned())
+}
+
+/// A cluster in a folder of its own, as long as this lives; one at a time, as its ports are fixed.
+struct Cluster {
+    folder: TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+impl Cluster {
+    /// `None`, loudly, where it does not come up: that is no fault of the program's.
+    fn start(test: &str) -> Option<Self> {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = Self { folder: tempfile::tempdir().unwrap(), _alone: alone };
+        let started = cluster.script("start");
+        if !started.status.success() {
+            let why = String::from_utf8_lossy(&started.stderr);
+            eprintln!("SKIPPED: {test}, as no cluster comes up here:\n{why}");
+            return None;
+        }
+        fs::create_dir(cluster.here()).unwrap();
+        Some(cluster)
+    }
+
+    fn script(&self, what: &str) -> Output {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slurm/cluster.sh");
+        Command::new("bash").args([script, what]).arg(self.folder.path().join("slurm")).output().unwrap()
+    }
+
+    fn here(&self) -> PathBuf {
+        self.folder.path().join("here")
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Output {
+        Command::new(program)
+            .args(arguments)
+            .current_dir(self.here())
+            .env("SLURM_CONF", self.folder.path().join("slurm/slurm.conf"))
+            .env("NO_COLOR", "1")
+            .env_remove("EFFSWEEP_DB")
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn done(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(program, arguments);
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(output.status.success(), "{program} {arguments:?}\n{out}\n{err}");
+        out + &err
+    }
+
+    #[track_caller]
+    fn effsweep(&self, arguments: &[&str]) -> String {
+        self.done(PROGRAM, arguments)
+    }
+
+    /// Tasks in the queue with their states.
+    fn queue(&self) -> BTreeMap<String, String> {
+        let lines = self.done("squeue", &["--noheader", "--array", "--format=%i %T"]);
+        let pair =
+            |line: &str| line.trim().split_once(' ').map(|(id, state)| (id.to_owned(), state.to_owned()));
+        lines.lines().filter_map(pair).collect()
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, reached: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !reached(self) {
+            assert!(start.elapsed() < PATIENCE, "{what} takes too long: {:?}{}", self.queue(), self.logs());
+            sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// What the tasks said last.
+    fn logs(&self) -> String {
+        let mut text = String::new();
+        for job in 1..3 {
+            let folder = self.here().join(format!("results/effsweep.jobs/cluster-{job}/logs"));
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let log = fs::read_to_string(entry.path()).unwrap_or_default();
+                let last: Vec<&str> = log.lines().rev().take(3).collect();
+                text += &format!("\n{}: {last:?}", entry.path().display());
+            }
+        }
+        text
+    }
+
+    fn sql(&self, database: &str, statement: &str) -> String {
+        self.effsweep(&["sql", statement, "--format", "csv", "--db", database])
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.command("scancel", &["--user=root"]);
+        sleep(Duration::from_millis(500));
+        self.script("stop");
+    }
+}
+
+/// All that a trial came to, times aside.
+const RESULTS: &str = "
+    SELECT t.key, t.seed, t.state, t.weights_checksum, e.test_resolution, e.fine_tuning, e.images, e.top1_correct,
+           e.top5_correct, e.loss
+    FROM trials AS t JOIN evaluations AS e ON e.trial_id = t.id ORDER BY t.key, e.test_resolution, e.fine_tuning";
+
+const EPOCHS: &str = "
+    SELECT t.key, e.epoch, e.train_loss, e.train_top1, e.learning_rate
+    FROM trials AS t JOIN epochs AS e ON e.trial_id = t.id ORDER BY t.key, e.epoch";
+
+#[test]
+fn a_sweep_survives_its_cluster() {
+    if let Some(why) = lacking() {
+        eprintln!("SKIPPED: a_sweep_survives_its_cluster, as {why}");
+        return;
+    }
+    let Some(cluster) = Cluster::start("a_sweep_survives_its_cluster") else { return };
+    fs::write(cluster.here().join("cluster.toml"), SWEEP).unwrap();
+    cluster.effsweep(&["run", "cluster.toml", "--db", "local.db"]);
+
+    let dry = cluster.effsweep(&["submit", "slurm", "cluster.toml", "--dry-run", "--cpus", "1"]);
+    assert!(dry.contains("#SBATCH --array=0-23") && dry.contains("24 trials in 24 array tasks"), "{dry}");
+    assert!(!cluster.here().join("results").exists(), "a dry run leaves nothing behind");
+
+    let submitted = cluster.effsweep(&["submit", "slurm", "cluster.toml", "--cpus", "1", "--mem", "900M"]);
+    assert!(submitted.contains("24 trials in 24 array tasks"), "{submitted}");
+    let again = cluster.effsweep(&["submit", "slurm", "cluster.toml", "--cpus", "1"]);
+    assert!(again.contains("nothing to submit") && again.contains("24 trials in Slurm's queue"), "{again}");
+
+    // Four tasks at a time. As soon as they are at work, two are killed, one is put back, and one is told that its node is
+    // wanted; then a node goes.
+    let job = cluster.here().join("results/effsweep.jobs/cluster-1");
+    let began = |number: usize| {
+        let log = job.join(format!("logs/{number}.out"));
+        fs::read_to_string(log).is_ok_and(|log| log.contains("starts"))
+    };
+    let array: String = submitted.split("array: ").nth(1).unwrap().trim().to_owned();
+    let blows: [&[&str]; 4] = [
+        &["scancel", "--signal=KILL", "--full"],
+        &["scancel", "--signal=KILL", "--full"],
+        &["scontrol", "requeue"],
+        &["scancel", "--batch", "--signal=USR1"],
+    ];
+    std::thread::scope(|scope| {
+        for (number, blow) in blows.into_iter().enumerate() {
+            let (cluster, began, task) = (&cluster, &began, format!("{array}_{number}"));
+            scope.spawn(move || {
+                let start = Instant::now();
+                while !began(number) {
+                    assert!(start.elapsed() < PATIENCE, "task {number} never starts{}", cluster.logs());
+                    sleep(Duration::from_millis(20));
+                }
+                cluster.done(blow[0], &[&blow[1..], &[&task]].concat());
+            });
+        }
+    });
+    cluster.wait("the next tasks", |_| (4..24).any(began));
+    let early = cluster.effsweep(&["collect"]);
+    assert!(early.contains("shards"), "while it runs: {early}");
+    cluster.done("scontrol", &["update", "NodeName=n2", "State=DOWN", "Reason=test"]);
+    sleep(Duration::from_secs(2));
+    // It may be back by itself.
+    cluster.command("scontrol", &["update", "NodeName=n2", "State=RESUME"]);
+    cluster.wait("the first job", |cluster| cluster.queue().is_empty());
+
+    let status = cluster.effsweep(&["status"]);
+    assert!(status.contains("cluster-1"), "{status}");
+    let second = cluster.effsweep(&["submit", "slurm", "cluster.toml", "--cpus", "1"]);
+    assert!(
+        second.contains("2 trials in 1 array task,"),
+        "only what was killed is missing, and fits one task: {second}{}",
+        cluster.logs()
+    );
+    cluster.wait("the second job", |cluster| cluster.queue().is_empty());
+
+    let collected = cluster.effsweep(&["collect"]);
+    assert!(collected.contains("25 shards: 2 trials"), "{collected}{}", cluster.logs());
+    let twice = cluster.effsweep(&["collect", job.to_str().unwrap()]);
+    assert!(twice.contains(": 0 trials, 0 further accuracies"), "{twice}");
+    assert!(!twice.contains("otherwise"), "{twice}");
+
+    let database = "results/effsweep.db";
+    for statement in [RESULTS, EPOCHS] {
+        let (here, there) = (cluster.sql("local.db", statement), cluster.sql(database, statement));
+        assert!(here.lines().count() > 24 * 2);
+        assert_eq!(here, there);
+    }
+    let trials =
+        "SELECT count(*) AS trials, count(DISTINCT key) AS keys FROM trials WHERE state = 'finished'";
+    assert_eq!(cluster.sql(database, trials), "trials,keys\n24,24\n");
+    let weights = fs::read_dir(cluster.here().join("results/effsweep.files/weights")).unwrap().count();
+    assert_eq!(weights, 24);
+    assert_same_weights(&cluster.here().join("local.files"), &cluster.here().join("results/effsweep.files"));
+}
+
+fn assert_same_weights(one: &Path, other: &Path) {
+    for entry in fs::read_dir(one.join("weights")).unwrap() {
+        let path = entry.unwrap().path();
+        let there = other.join("weights").join(path.file_name().unwrap());
+        assert!(fs::read(&path).unwrap() == fs::read(&there).unwrap(), "{}", there.display());
+    }
+}
+
+#[test]
+fn ten_thousand_trials_are_submitted_in_one_array() {
+    if let Some(why) = lacking() {
+        eprintln!("SKIPPED: ten_thousand_trials_are_submitted_in_one_array, as {why}");
+        return;
+    }
+    let Some(cluster) = Cluster::start("ten_thousand_trials_are_submitted_in_one_array") else { return };
+    let seeds: Vec<String> = (0..1250).map(|seed| seed.to_string()).collect();
+    let sweep = SWEEP.replace("seeds = [0, 1, 2]", &format!("seeds = [{}]", seeds.join(", ")));
+    fs::write(cluster.here().join("cluster.toml"), sweep).unwrap();
+    let start = Instant::now();
+    let submitted = cluster.effsweep(&["submit", "slurm", "cluster.toml", "--cpus", "1", "--sbatch=--hold"]);
+    println!("10,000 trials submitted in {:.2} s", start.elapsed().as_secs_f64());
+    assert!(submitted.contains("10000 trials in 10000 array tasks"), "{submitted}");
+    assert_eq!(cluster.queue().len(), 10_000);
+    let cancelled = cluster.effsweep(&["cancel"]);
+    assert!(cancelled.contains("10000 tasks cancelled"), "{cancelled}");
+}
