@@ -105,27 +105,48 @@ pub(super) struct Gathering {
     pub row_taps: Vec<Vec<(usize, usize)>>,
     /// Runs of columns.
     pub runs: Vec<Run>,
+    /// Columns of zeros that the runs take to stand before and after those that are read.
+    pub padding: (usize, usize),
+}
+
+/// How borders are met along rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Borders {
+    /// Positions whose taps fall on padding make runs of their own.
+    Exact,
+    /// Padding is read like pixels, and runs are as long as can be.
+    Padded,
 }
 
 impl ConvGeometry {
     /// What each output reads.
-    pub(super) fn forward_gathering(&self) -> Gathering {
+    pub(super) fn forward_gathering(&self, borders: Borders) -> Gathering {
         let (rows, columns) = (self.forward_taps(self.h), self.forward_taps(self.w));
-        Gathering::new((self.h, self.w), (self.h_out(), self.w_out()), &rows, &columns)
+        Gathering::new((self.h, self.w), (self.h_out(), self.w_out()), &rows, &columns, borders)
     }
 
     /// What each input gradient reads.
-    pub(super) fn backward_gathering(&self) -> Gathering {
+    pub(super) fn backward_gathering(&self, borders: Borders) -> Gathering {
         let (rows, columns) = (self.backward_taps(self.h), self.backward_taps(self.w));
-        Gathering::new((self.h_out(), self.w_out()), (self.h, self.w), &rows, &columns)
+        Gathering::new((self.h_out(), self.w_out()), (self.h, self.w), &rows, &columns, borders)
     }
 }
 
 impl Gathering {
-    fn new(read: (usize, usize), written: (usize, usize), rows: &Axis, columns: &Axis) -> Self {
+    fn new(
+        read: (usize, usize),
+        written: (usize, usize),
+        rows: &Axis,
+        columns: &Axis,
+        borders: Borders,
+    ) -> Self {
         let row_runs = rows.runs();
         let row_taps = (0..written.0).map(|row| Axis::at(&row_runs, row)).collect();
-        Self { read, written, row_taps, runs: columns.runs() }
+        let (runs, padding) = match borders {
+            Borders::Exact => (columns.runs(), (0, 0)),
+            Borders::Padded => columns.padded_runs(),
+        };
+        Self { read, written, row_taps, runs, padding }
     }
 }
 
@@ -196,6 +217,31 @@ impl Axis {
         runs
     }
 
+    /// One run a class, with the padding that its taps read before and after; counted from the first padding on.
+    fn padded_runs(&self) -> (Vec<Run>, (usize, usize)) {
+        let count = |class: &Class| (self.positions + class.step - 1 - class.first) / class.step;
+        let first = |class: &Class| class.taps.iter().map(|tap| tap.first).min().unwrap_or(0);
+        let last = |class: &Class| {
+            let steps = (count(class).max(1) - 1) * class.reading_step;
+            class.taps.iter().map(|tap| tap.first + steps as isize).max().unwrap_or(0)
+        };
+        let before = self.classes.iter().map(first).min().unwrap_or(0).min(0).unsigned_abs();
+        let end = self.classes.iter().map(last).max().unwrap_or(0) + 1;
+        let after = usize::try_from(end).unwrap_or(0).saturating_sub(self.readable);
+        let run = |class: &Class| Run {
+            first: class.first,
+            step: class.step,
+            count: count(class),
+            taps: class
+                .taps
+                .iter()
+                .map(|tap| (tap.tap, tap.first.saturating_add_unsigned(before) as usize))
+                .collect(),
+            reading_step: class.reading_step,
+        };
+        (self.classes.iter().filter(|class| count(class) > 0).map(run).collect(), (before, after))
+    }
+
     /// What one position reads.
     pub(super) fn at(runs: &[Run], position: usize) -> Vec<(usize, usize)> {
         let run = runs.iter().find(|run| {
@@ -252,6 +298,34 @@ mod tests {
                         .collect();
                     gathered.sort_unstable();
                     assert_eq!(gathered, expected, "backward {kernel} {stride} {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn padded_runs_read_the_same_and_padding() {
+        for padding in [Padding::Same, Padding::Symmetric] {
+            for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (5, 1), (5, 2), (7, 2)] {
+                for size in 1..13 {
+                    let g = geometry(kernel, stride, padding);
+                    for axis in [g.forward_taps(size), g.backward_taps(size)] {
+                        let (exact, (runs, (before, after))) = (axis.runs(), axis.padded_runs());
+                        for position in 0..axis.positions {
+                            let all = Axis::at(&runs, position);
+                            assert!(all.iter().all(|(_, at)| *at < before + axis.readable + after));
+                            let real: Vec<_> = all
+                                .into_iter()
+                                .filter(|(_, at)| (before..before + axis.readable).contains(at))
+                                .map(|(tap, at)| (tap, at - before))
+                                .collect();
+                            assert_eq!(
+                                real,
+                                Axis::at(&exact, position),
+                                "{kernel} {stride} {size} {position}"
+                            );
+                        }
+                    }
                 }
             }
         }

@@ -10,11 +10,8 @@
 mod activation;
 mod buffers;
 pub mod conv;
-mod dense;
-mod depthwise;
 mod gemm;
 mod geometry;
-mod grouped;
 pub mod mbconv;
 mod norm;
 mod optimizer;
@@ -22,7 +19,6 @@ mod pool;
 mod proxy_norm;
 mod signals;
 mod simd;
-mod spread;
 mod squeeze_excite;
 mod threads;
 mod tile;
@@ -39,6 +35,7 @@ pub use norm::{AffineGradients, Moments, NormPass, Statistics};
 pub use optimizer::{Adam, RmsProp, Sgd, blend};
 pub use proxy_norm::{ProxyGradients, ProxyVectors, QUANTILES, proxy_moments, proxy_moments_backward};
 pub use signals::ChannelSignals;
+pub use simd::instruction_set;
 pub use squeeze_excite::{Gate, GateGradients, GateShape, GateWeights};
 
 /// Matrix products.

@@ -101,6 +101,10 @@ impl ConvTester {
         }
     }
 
+    pub(crate) fn run_at(self, (h, w): (usize, usize), kernel: usize, stride: usize) {
+        self.check(&self.geometry(h, w, kernel, stride, Padding::Same));
+    }
+
     pub(crate) fn run_for_any_threads(self) {
         let g = self.geometry(7, 6, 3, 2, Padding::Same);
         let (x, w, dy) = (random(g.input_len(), 1), random(g.weight_len(), 2), random(g.output_len(), 3));

@@ -30,6 +30,11 @@ pub(super) fn enough_for_all(parts: usize) -> bool {
     parts >= rayon::current_num_threads()
 }
 
+/// How many parts keep every thread that may help busy; whatever hangs on it must not change results.
+pub(super) fn wanted() -> usize {
+    if ALONE.get() { 1 } else { 2 * rayon::current_num_threads() }
+}
+
 /// Number of parts for `items` of work with at least `least` items each, at most `most`.
 pub(super) fn parts(items: usize, least: usize, most: usize) -> usize {
     (items / least.max(1)).clamp(1, most)

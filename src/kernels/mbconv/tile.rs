@@ -7,8 +7,8 @@ use super::super::norm::Statistics;
 use super::super::squeeze_excite::Gate;
 use super::{BlockMoments, BlockShape};
 
-/// Values of an expanded activation in a tile, about: 256 KiB, of which a handful fit a core's own cache.
-const TILE_VALUES: usize = 64 << 10;
+/// Values of an expanded activation in a tile, at most: 384 KiB, of which a handful fit a core's own cache.
+const TILE_VALUES: usize = 96 << 10;
 
 /// Fewest tiles of a batch that has so many images.
 const LEAST_TILES: usize = 2;
@@ -17,7 +17,10 @@ const LEAST_TILES: usize = 2;
 pub(super) fn tiles(shape: &BlockShape) -> Vec<Range<usize>> {
     let n = shape.spatial.n;
     let image = shape.c_mid() * shape.pixels_in().max(1);
-    let images = (TILE_VALUES / image).clamp(1, n.div_ceil(LEAST_TILES).max(1));
+    let fit = (TILE_VALUES / image).max(1);
+    // Powers of two fill the registers of kernels that take the same place of several images together.
+    let fit = 1 << fit.ilog2();
+    let images = fit.clamp(1, n.div_ceil(LEAST_TILES).max(1));
     (0..n).step_by(images).map(|first| first..n.min(first + images)).collect()
 }
 

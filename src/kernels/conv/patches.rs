@@ -1,9 +1,9 @@
-//! Convolution with many channels a group, the stem's among them: patches as rows of a matrix, then a product a group.
+//! Convolution with very many channels a group: patches as rows of a matrix, then a product a group.
 
-use super::buffers::Buffer;
-use super::gemm::{Columns, add_product_tn_columns, product_columns, product_nt_columns};
-use super::geometry::{Axis, ConvGeometry};
-use super::threads::for_chunks;
+use super::super::buffers::Buffer;
+use super::super::gemm::{Columns, add_product_tn_columns, product_columns, product_nt_columns};
+use super::super::geometry::{Axis, ConvGeometry};
+use super::super::threads::for_chunks;
 
 /// Rows of a product, about: where there are groups, and so large weights for few results, small images are put together.
 const ROWS: usize = 128;
@@ -130,23 +130,5 @@ impl<'a> Patches<'a> {
                 values.for_each(|(sum, value)| *sum += value);
             });
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::ConvTester;
-
-    #[test]
-    fn every_shape_equals_the_nested_loops() {
-        ConvTester::default().channels(3).channels_out(16).groups(1).run();
-        ConvTester::default().channels(1).channels_out(1).groups(1).run();
-        ConvTester::default().channels(96).groups(3).run();
-        ConvTester::default().channels(64).channels_out(34).groups(2).run();
-    }
-
-    #[test]
-    fn batches_and_threads_change_no_bit() {
-        ConvTester::default().channels(3).channels_out(8).groups(1).batch(11).run_for_any_threads();
     }
 }

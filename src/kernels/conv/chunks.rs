@@ -1,0 +1,65 @@
+//! What of a batch is laid out at a time.
+
+use super::super::geometry::Borders;
+
+/// Values that are laid out at a time, about: 32 KiB, which the nearest cache holds.
+const LAID_OUT: usize = 8 << 10;
+
+/// Most images that are laid out together: as many positions as fill the registers.
+const MOST_IMAGES: usize = 16;
+
+/// Fewest images that are worth runs of their own at the borders.
+const EXACT_FROM: usize = 4;
+
+/// How a batch is cut. It hangs on shapes alone, as sums are taken chunk by chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chunks {
+    /// Images that go together.
+    pub images: usize,
+    /// Rows that are written of an image that goes alone: a divisor of all.
+    pub rows: usize,
+    /// How borders are met.
+    pub borders: Borders,
+}
+
+impl Chunks {
+    /// For `n` images `(read rows, read columns)` with `values` laid out of each pixel, written as `(rows, columns)`,
+    /// `kernel` rows of which meet in one.
+    pub fn new(
+        n: usize,
+        (rows_read, columns_read): (usize, usize),
+        rows_written: usize,
+        values: usize,
+        (kernel, reading_step): (usize, usize),
+    ) -> Self {
+        let together = (LAID_OUT / (rows_read * columns_read * values).max(1)).min(MOST_IMAGES);
+        if together.min(n) >= EXACT_FROM {
+            let images = n.div_ceil(n.div_ceil(together));
+            return Self { images, rows: rows_written, borders: Borders::Exact };
+        }
+        let padded = (columns_read + kernel - 1) * values;
+        if reading_step == 1 && n > 1 && 2 * rows_read * padded <= LAID_OUT {
+            return Self { images: 2, rows: rows_written, borders: Borders::Padded };
+        }
+        // Of `r` rows that are written, about `r · rows_read / rows_written + kernel − 1` are read.
+        let fits = |rows: usize| (rows * rows_read / rows_written + kernel - 1) * padded <= LAID_OUT;
+        let rows = (1..=rows_written)
+            .rev()
+            .filter(|rows| rows_written.is_multiple_of(*rows))
+            .find(|rows| fits(*rows));
+        Self { images: 1, rows: rows.unwrap_or(1), borders: Borders::Padded }
+    }
+
+    /// As many chunks that `n` images keep `threads` busy: sums that are not taken over chunks may be cut further.
+    pub fn finer(self, n: usize, rows_written: usize, threads: usize) -> Self {
+        let images = self.images.min(n.div_ceil(threads)).max(1);
+        if images > 1 || n >= threads {
+            return Self { images, ..self };
+        }
+        let wanted = threads.div_ceil(n.max(1));
+        let rows = (1..=self.rows)
+            .rev()
+            .find(|rows| rows_written.is_multiple_of(*rows) && rows_written / rows >= wanted);
+        Self { images, rows: rows.unwrap_or(1), ..self }
+    }
+}

@@ -1,0 +1,484 @@
+//! Convolution, and its input gradient: every position gathers what its taps read.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use super::super::buffers::Buffer;
+use super::super::geometry::{Borders, ConvGeometry, Gathering};
+use super::super::simd::{Simd, WithSimd, load, store, vectorize};
+use super::super::threads::{for_chunks, wanted};
+use super::packing::{Block, Layout, pack_weight};
+use super::{Chunks, Reading, WIDTH};
+
+/// One direction of a convolution: what is read, what is written, and weights in that order.
+pub(super) struct Side {
+    reading: Reading,
+    gathering: Gathering,
+    chunks: Chunks,
+    kernel: usize,
+    /// Channels of a pixel that is read, and of a group there.
+    c_read: usize,
+    reads: usize,
+    /// Channels of a pixel that is written.
+    c_written: usize,
+    blocks: Vec<Block>,
+    weights: Buffer,
+    /// The strips of chunks, by their images and first row.
+    strips: Mutex<HashMap<(usize, usize, usize), Arc<Strips>>>,
+}
+
+impl Side {
+    /// Outputs of inputs.
+    pub fn forward(g: &ConvGeometry, reading: Reading, w: &[f32]) -> Self {
+        let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
+        let blocks = Block::all(reading, g.c_out, outputs);
+        let weight = |tap: usize, o: usize| tap * inputs * g.c_out + o;
+        let weights = pack_weight(w, &blocks, (g.kernel * g.kernel, inputs), g.c_out, weight);
+        let (chunks, gathering) = Self::cut(g, reading, inputs, |borders| g.forward_gathering(borders));
+        let (c_read, c_written) = (g.c_in, g.c_out);
+        Self {
+            reading,
+            gathering,
+            chunks,
+            kernel: g.kernel,
+            c_read,
+            reads: inputs,
+            c_written,
+            blocks,
+            weights,
+            strips: Mutex::default(),
+        }
+    }
+
+    /// Gradients of inputs, of those of outputs.
+    pub fn backward(g: &ConvGeometry, reading: Reading, w: &[f32]) -> Self {
+        let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
+        let blocks = Block::all(reading, g.c_in, inputs);
+        let weight = |tap: usize, i: usize| (tap * inputs + i % inputs) * g.c_out + i / inputs * outputs;
+        let weights = pack_weight(w, &blocks, (g.kernel * g.kernel, outputs), 1, weight);
+        let (chunks, gathering) = Self::cut(g, reading, outputs, |borders| g.backward_gathering(borders));
+        let (c_read, c_written) = (g.c_out, g.c_in);
+        Self {
+            reading,
+            gathering,
+            chunks,
+            kernel: g.kernel,
+            c_read,
+            reads: outputs,
+            c_written,
+            blocks,
+            weights,
+            strips: Mutex::default(),
+        }
+    }
+
+    fn cut(
+        g: &ConvGeometry,
+        reading: Reading,
+        reads: usize,
+        gathering: impl Fn(Borders) -> Gathering,
+    ) -> (Chunks, Gathering) {
+        let padded = gathering(Borders::Padded);
+        let steps = (g.kernel, padded.runs.first().map_or(1, |run| run.reading_step));
+        let chunks = Chunks::new(g.n, padded.read, padded.written.0, reading.values(reads), steps);
+        let gathering = if chunks.borders == Borders::Padded { padded } else { gathering(Borders::Exact) };
+        (chunks, gathering)
+    }
+
+    /// `out`, or `out +=`, what the weights make of `input`: whole images, channels last.
+    pub fn gather(&self, input: &[f32], out: &mut [f32], add: bool) {
+        let ((h_in, w_in), (h_out, w_out)) = (self.gathering.read, self.gathering.written);
+        let (read_len, written_len) = (h_in * w_in * self.c_read, h_out * w_out * self.c_written);
+        let n = out.len() / written_len.max(1);
+        assert_eq!((input.len(), out.len()), (n * read_len, n * written_len), "whole images");
+        let chunks = self.chunks.finer(n, h_out, wanted());
+        let of_image = h_out / chunks.rows;
+        for_chunks(out, chunks.images * chunks.rows * w_out * self.c_written, |index, out| {
+            let (image, first_row) = (index / of_image * chunks.images, index % of_image * chunks.rows);
+            let images = if of_image == 1 { out.len() / written_len } else { 1 };
+            let input = &input[image * read_len..][..images * read_len];
+            self.gather_chunk(input, images, first_row..first_row + chunks.rows, out, add);
+        });
+    }
+
+    fn gather_chunk(&self, input: &[f32], images: usize, rows: Range<usize>, out: &mut [f32], add: bool) {
+        let layout = self.layout(images, rows.clone());
+        let strips = self.strips_of(&layout, rows);
+        let image = (self.gathering.read.0, self.c_read);
+        let mut x = layout.memory();
+        let mut group = None;
+        let weights = self.weights.chunks_exact(self.kernel * self.kernel * self.reads * WIDTH);
+        for (block, w) in self.blocks.iter().zip(weights) {
+            match self.reading {
+                Reading::Planes(size) => layout.lay_out_planes(image, input, block.channels(), size, &mut x),
+                Reading::Group if group != Some(block.group) => {
+                    let first = block.group * self.reads;
+                    layout.lay_out(image, input, first..first + self.reads, &mut x);
+                    group = Some(block.group);
+                }
+                Reading::Group => {}
+            }
+            let gather = Gather { strips: &strips, x: &x, w, reads: self.reads, out, block, add };
+            match (self.reading, layout.stride) {
+                (Reading::Planes(_), _) => vectorize(GatherOf::<Own>::new(gather)),
+                (Reading::Group, 4) => vectorize(GatherOf::<Shared<4>>::new(gather)),
+                (Reading::Group, 20) => vectorize(GatherOf::<Shared<20>>::new(gather)),
+                (Reading::Group, 36) => vectorize(GatherOf::<Shared<36>>::new(gather)),
+                (Reading::Group, _) => vectorize(GatherOf::<Shared<68>>::new(gather)),
+            }
+        }
+    }
+
+    /// What is laid out for some rows that are written.
+    fn layout(&self, images: usize, rows: Range<usize>) -> Layout {
+        let read = self.gathering.row_taps[rows].iter().flatten().map(|(_, row)| *row);
+        let (first, end) = read.fold((usize::MAX, 0), |(first, end), row| (first.min(row), end.max(row + 1)));
+        let first_row = first.min(end);
+        Layout {
+            planes: self.reading.planes(),
+            first_row,
+            rows: end - first_row,
+            columns: self.gathering.read.1,
+            padding: self.gathering.padding,
+            images,
+            stride: self.reading.stride(self.reads),
+        }
+    }
+
+    /// Chunks of one shape have the same strips, but for where their image is cut.
+    fn strips_of(&self, layout: &Layout, rows: Range<usize>) -> Arc<Strips> {
+        let make = || Arc::new(self.strips(layout, rows.clone()));
+        match self.strips.lock() {
+            Ok(mut known) => known.entry((layout.images, rows.start, rows.end)).or_insert_with(make).clone(),
+            Err(_) => make(),
+        }
+    }
+
+    fn strips(&self, layout: &Layout, rows: Range<usize>) -> Strips {
+        let (h_written, w_written) = (rows.len(), self.gathering.written.1);
+        let mut strips = Strips::default();
+        for (row, row_taps) in self.gathering.row_taps[rows].iter().enumerate() {
+            for run in &self.gathering.runs {
+                let first_tap = strips.taps.len();
+                for plane in 0..layout.planes {
+                    for (kh, row) in row_taps {
+                        strips.taps.extend(run.taps.iter().map(|(kw, column)| {
+                            let weight = ((kh * self.kernel + kw) * self.reads + plane) * WIDTH;
+                            (plane * layout.plane_len() + layout.at(*row, *column), weight)
+                        }));
+                    }
+                }
+                let taps = first_tap..strips.taps.len();
+                let first_place = strips.places.len();
+                for j in 0..run.count {
+                    let column = run.first + j * run.step;
+                    strips.places.extend(
+                        (0..layout.images)
+                            .map(|image| ((image * h_written + row) * w_written + column) * self.c_written),
+                    );
+                }
+                let places = first_place..strips.places.len();
+                let step = layout.images * layout.stride;
+                strips.cut(taps, places, (run.count, layout.images), run.reading_step, step);
+            }
+        }
+        strips
+    }
+}
+
+impl Reading {
+    pub(super) fn planes(self) -> usize {
+        match self {
+            Self::Planes(size) => size,
+            Self::Group => 1,
+        }
+    }
+
+    /// From one pixel that is laid out to the next, of groups of `reads` channels. Four more than a cache line has, where
+    /// single numbers are read of many pixels: those of one place in their lines are slower to come by.
+    pub(super) fn stride(self, reads: usize) -> usize {
+        match self {
+            Self::Planes(_) => WIDTH,
+            Self::Group => match reads {
+                0..=4 => 4,
+                5..=16 => 20,
+                17..=32 => 36,
+                _ => 68,
+            },
+        }
+    }
+
+    /// The same in all planes.
+    pub(super) fn values(self, reads: usize) -> usize {
+        self.planes() * self.stride(reads)
+    }
+}
+
+/// Positions that read the same taps.
+#[derive(Debug, Default)]
+struct Strips {
+    strips: Vec<Strip>,
+    /// Where a tap reads for the first position of its run, and where its weights start.
+    taps: Vec<(usize, usize)>,
+    /// Where a position is written.
+    places: Vec<usize>,
+}
+
+/// Positions whose readings are equally far apart.
+#[derive(Debug)]
+struct Strip {
+    taps: Range<usize>,
+    places: Range<usize>,
+    /// What the first position reads after what its taps say.
+    offset: usize,
+    /// Pixels of the layout from one reading to the next: 1 or 2.
+    apart: usize,
+}
+
+impl Strips {
+    /// Cuts a run of `(positions, images)` whose taps move by `reading_step` from a position to the next.
+    fn cut(
+        &mut self,
+        taps: Range<usize>,
+        places: Range<usize>,
+        (count, images): (usize, usize),
+        reading_step: usize,
+        step: usize,
+    ) {
+        if reading_step == 1 || (reading_step == 2 && images == 1) {
+            self.strips.push(Strip { taps, places, offset: 0, apart: reading_step });
+            return;
+        }
+        for j in 0..count {
+            let first = places.start + j * images;
+            let offset = j * reading_step * step;
+            self.strips.push(Strip { taps: taps.clone(), places: first..first + images, offset, apart: 1 });
+        }
+    }
+}
+
+/// Everything that one block gathers of a chunk.
+struct Gather<'a> {
+    strips: &'a Strips,
+    x: &'a [f32],
+    w: &'a [f32],
+    /// Channels of a group that are read.
+    reads: usize,
+    out: &'a mut [f32],
+    block: &'a Block,
+    add: bool,
+}
+
+/// What a channel reads at a tap.
+trait Taps {
+    /// Values from one pixel to the next.
+    const PIXEL: usize;
+
+    /// Weights of a tap, where a group has `reads` channels.
+    fn weights(reads: usize) -> usize;
+
+    /// Adds a tap, read from `x_at` on by the first position and `APART` pixels further by every next.
+    ///
+    /// # Safety
+    /// The last position's pixel must lie within `x`, and the tap's weights, [`WIDTH`] for each channel that is read,
+    /// within `w`.
+    unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
+        simd: S,
+        gather: &Gather<'_>,
+        at: (usize, usize),
+        sums: &mut [[S::f32s; V]; P],
+    );
+}
+
+/// Its own plane.
+struct Own;
+
+impl Taps for Own {
+    const PIXEL: usize = WIDTH;
+
+    fn weights(_: usize) -> usize {
+        WIDTH
+    }
+
+    #[inline(always)]
+    unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
+        simd: S,
+        gather: &Gather<'_>,
+        (x_at, w_at): (usize, usize),
+        sums: &mut [[S::f32s; V]; P],
+    ) {
+        for v in 0..V {
+            // SAFETY: a tap has `WIDTH` weights, which are `V` vectors, within `w`.
+            let w = unsafe { load::<S>(gather.w, w_at + v * S::F32_LANES) };
+            for (p, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the last position's pixel lies within `x`.
+                let x = unsafe { load::<S>(gather.x, x_at + p * APART * WIDTH + v * S::F32_LANES) };
+                sums[v] = simd.mul_add_f32s(x, w, sums[v]);
+            }
+        }
+    }
+}
+
+/// Every channel of its group; pixels of the layout are `W` values apart.
+struct Shared<const W: usize>;
+
+impl<const W: usize> Taps for Shared<W> {
+    const PIXEL: usize = W;
+
+    fn weights(reads: usize) -> usize {
+        assert!(reads <= W, "a pixel holds what is read");
+        reads * WIDTH
+    }
+
+    #[inline(always)]
+    unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
+        simd: S,
+        gather: &Gather<'_>,
+        (x_at, w_at): (usize, usize),
+        sums: &mut [[S::f32s; V]; P],
+    ) {
+        for i in 0..gather.reads {
+            let mut w = [simd.splat_f32s(0.0); V];
+            for (v, w) in w.iter_mut().enumerate() {
+                // SAFETY: a tap has `WIDTH` weights, which are `V` vectors, for each channel that is read, within `w`.
+                *w = unsafe { load::<S>(gather.w, w_at + i * WIDTH + v * S::F32_LANES) };
+            }
+            for (p, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the last position's pixel lies within `x`, and has at least as many values as are read.
+                let x = simd.splat_f32s(unsafe { *gather.x.get_unchecked(x_at + p * APART * W + i) });
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum = simd.mul_add_f32s(x, w, *sum);
+                }
+            }
+        }
+    }
+}
+
+struct GatherOf<'a, T> {
+    gather: Gather<'a>,
+    taps: std::marker::PhantomData<T>,
+}
+
+impl<'a, T: Taps> GatherOf<'a, T> {
+    fn new(gather: Gather<'a>) -> Self {
+        Self { gather, taps: std::marker::PhantomData }
+    }
+
+    #[inline(always)]
+    fn strip<S: Simd, const APART: usize>(&mut self, simd: S, strip: &Strip) {
+        let count = strip.places.len();
+        if count == 0 {
+            return;
+        }
+        // Everything that is read below lies before these.
+        let last = strip.offset + (count - 1) * APART * T::PIXEL + T::PIXEL;
+        for (x_at, w_at) in &self.gather.strips.taps[strip.taps.clone()] {
+            assert!(
+                x_at + last <= self.gather.x.len()
+                    && w_at + T::weights(self.gather.reads) <= self.gather.w.len()
+            );
+        }
+        match S::F32_LANES {
+            16 => self.positions_of_many::<S, 1, APART>(simd, strip),
+            8 => self.positions_of::<S, 2, APART>(simd, strip),
+            4 => self.positions_of::<S, 4, APART>(simd, strip),
+            _ => self.positions_of::<S, WIDTH, APART>(simd, strip),
+        }
+    }
+
+    /// Where there are 32 vector registers of a whole block each.
+    #[inline(always)]
+    fn positions_of_many<S: Simd, const V: usize, const APART: usize>(&mut self, simd: S, strip: &Strip) {
+        let (mut first, count) = (0, strip.places.len());
+        while first + 16 <= count {
+            self.positions::<S, V, 16, APART>(simd, strip, first);
+            first += 16;
+        }
+        if first + 8 <= count {
+            self.positions::<S, V, 8, APART>(simd, strip, first);
+            first += 8;
+        }
+        if first + 4 <= count {
+            self.positions::<S, V, 4, APART>(simd, strip, first);
+            first += 4;
+        }
+        for first in first..count {
+            self.positions::<S, V, 1, APART>(simd, strip, first);
+        }
+    }
+
+    #[inline(always)]
+    fn positions_of<S: Simd, const V: usize, const APART: usize>(&mut self, simd: S, strip: &Strip) {
+        let (mut first, count) = (0, strip.places.len());
+        while first + 4 <= count {
+            self.positions::<S, V, 4, APART>(simd, strip, first);
+            first += 4;
+        }
+        for first in first..count {
+            self.positions::<S, V, 1, APART>(simd, strip, first);
+        }
+    }
+
+    /// `P` positions from `first` on.
+    #[inline(always)]
+    fn positions<S: Simd, const V: usize, const P: usize, const APART: usize>(
+        &mut self,
+        simd: S,
+        strip: &Strip,
+        first: usize,
+    ) {
+        debug_assert_eq!(V * S::F32_LANES, WIDTH);
+        let gather = &mut self.gather;
+        let strips = gather.strips;
+        let places = &strips.places[strip.places.start + first..][..P];
+        let whole = gather.block.count == WIDTH;
+        let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        if gather.add {
+            for (sums, place) in sums.iter_mut().zip(places) {
+                let out = &gather.out[place + gather.block.first..][..gather.block.count];
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = if whole {
+                        // SAFETY: a whole block's place has `WIDTH` values, which are `V` vectors.
+                        unsafe { load::<S>(out, v * S::F32_LANES) }
+                    } else {
+                        simd.partial_load_f32s(&out[(v * S::F32_LANES).min(out.len())..])
+                    };
+                }
+            }
+        }
+        let offset = strip.offset + first * APART * T::PIXEL;
+        for (x_at, w_at) in &strips.taps[strip.taps.clone()] {
+            // SAFETY: `strip` asserted that what the strip's last position reads, and the weights, lie within.
+            unsafe { T::add::<S, V, P, APART>(simd, gather, (x_at + offset, *w_at), &mut sums) };
+        }
+        for (sums, place) in sums.iter().zip(places) {
+            let out = &mut gather.out[place + gather.block.first..][..gather.block.count];
+            if whole {
+                for (v, sum) in sums.iter().enumerate() {
+                    // SAFETY: a whole block's place has `WIDTH` values, which are `V` vectors.
+                    unsafe { store::<S>(out, v * S::F32_LANES, *sum) };
+                }
+            } else {
+                for (sum, out) in sums.iter().zip(out.chunks_mut(S::F32_LANES)) {
+                    simd.partial_store_f32s(out, *sum);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Taps> WithSimd for GatherOf<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for strip in &self.gather.strips.strips {
+            match strip.apart {
+                1 => self.strip::<S, 1>(simd, strip),
+                _ => self.strip::<S, 2>(simd, strip),
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Spatial convolutions: a plan made once for images of one size, and run on any number of them.
+//!
+//! Channels of groups are taken in blocks of [`WIDTH`], which fill vectors. What a block reads of a few images, or of a few
+//! rows of one, is first laid out so that neighbouring positions follow each other and fit the nearest cache (`packing`);
+//! then as many positions as there are registers gather their taps at once (`gather`), or a tap sums over all of them
+//! (`weight_gradient`). Where images are so small that hardly two of their positions read the same taps, the positions
+//! are the same place in different images. Channels on their own (`depthwise`) are read where they stand, and groups of
+//! very many channels are matrix products of patches (`patches`).
+
+mod chunks;
+mod depthwise;
+mod gather;
+mod packing;
+mod patches;
+mod weight_gradient;
+
+use std::sync::OnceLock;
+
+use self::chunks::Chunks;
+use super::ConvGeometry;
+use super::threads::{add_in_order, map_parts, parts, range};
+
+/// Channels of a block: a vector of AVX-512, two of AVX2, four of NEON.
+const WIDTH: usize = 16;
+
+/// Fewest images of a part of a batch.
+const LEAST_IMAGES: usize = 8;
+
+/// Most parts of a batch that sum a weight gradient on their own.
+const MOST_SUMS: usize = 16;
+
+/// Most channels of a group of which several share a block.
+const FEW: usize = 8;
+
+/// Most channels of a group that are laid out together.
+const MOST: usize = 64;
+
+/// What the channels of a block read of a pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Their groups are this small. With `xᵢ` the image in which every channel holds its group's channel `i`, the
+    /// convolution is `Σᵢ depthwise(xᵢ, wᵢ)`, and neighbouring groups share vectors.
+    Planes(usize),
+    /// All belong to one group, and read all its channels.
+    Group,
+}
+
+/// Which kernel fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Depthwise,
+    Blocks(Reading),
+    Patches,
+}
+
+impl ConvGeometry {
+    fn kind(&self) -> Kind {
+        let (inputs, outputs) = (self.c_in / self.groups, self.c_out / self.groups);
+        if self.c_in == self.c_out && inputs == 1 {
+            Kind::Depthwise
+        } else if self.c_in == self.c_out && inputs <= FEW {
+            Kind::Blocks(Reading::Planes(inputs))
+        } else if inputs.max(outputs) <= MOST {
+            Kind::Blocks(Reading::Group)
+        } else {
+            Kind::Patches
+        }
+    }
+}
+
+/// A convolution with all that does not depend on the images: what each position reads, and weights in the order in
+/// which they are read.
+pub struct Plan<'w> {
+    g: ConvGeometry,
+    w: &'w [f32],
+    kind: Kind,
+    forward: OnceLock<Side>,
+    backward: OnceLock<Side>,
+}
+
+/// One direction of a convolution.
+enum Side {
+    Depthwise(depthwise::Side),
+    Blocks(gather::Side),
+}
+
+impl Side {
+    fn gather(&self, input: &[f32], w: &[f32], out: &mut [f32], add: bool) {
+        match self {
+            Self::Depthwise(side) => side.gather(input, w, out, add),
+            Self::Blocks(side) => side.gather(input, out, add),
+        }
+    }
+}
+
+impl<'w> Plan<'w> {
+    /// Plans a convolution with `w (k, k, c_in / groups, c_out)` for as many images as `g` says; it works for others too.
+    ///
+    /// # Panics
+    /// If `w` has another length.
+    pub fn new(g: &ConvGeometry, w: &'w [f32]) -> Self {
+        assert_eq!(w.len(), g.weight_len());
+        Self { g: *g, w, kind: g.kind(), forward: OnceLock::new(), backward: OnceLock::new() }
+    }
+
+    /// `y (n, h_out, w_out, c_out)` of `x (n, h, w, c_in)`.
+    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+        let g = self.sized(x.len(), y.len());
+        match self.kind {
+            Kind::Depthwise => {
+                let side = || Side::Depthwise(depthwise::Side::forward(&self.g));
+                self.forward.get_or_init(side).gather(x, self.w, y, false);
+            }
+            Kind::Blocks(reading) => {
+                let side = || Side::Blocks(gather::Side::forward(&self.g, reading, self.w));
+                self.forward.get_or_init(side).gather(x, self.w, y, false);
+            }
+            Kind::Patches => patches::forward(&g, x, self.w, y),
+        }
+    }
+
+    /// The gradient that `dy` gives the input, in place of what stands in `dx`.
+    pub fn input_gradient(&self, dy: &[f32], dx: &mut [f32]) {
+        self.gather_input_gradient(dy, dx, false);
+    }
+
+    /// Adds to `dx` the gradient that `dy` gives the input.
+    pub fn add_input_gradient(&self, dy: &[f32], dx: &mut [f32]) {
+        self.gather_input_gradient(dy, dx, true);
+    }
+
+    fn gather_input_gradient(&self, dy: &[f32], dx: &mut [f32], add: bool) {
+        let g = self.sized(dx.len(), dy.len());
+        match self.kind {
+            Kind::Depthwise => {
+                let side = || Side::Depthwise(depthwise::Side::backward(&self.g));
+                self.backward.get_or_init(side).gather(dy, self.w, dx, add);
+            }
+            Kind::Blocks(reading) => {
+                let side = || Side::Blocks(gather::Side::backward(&self.g, reading, self.w));
+                self.backward.get_or_init(side).gather(dy, self.w, dx, add);
+            }
+            Kind::Patches => {
+                if !add {
+                    dx.fill(0.0);
+                }
+                patches::add_grad_input(&g, dy, self.w, dx);
+            }
+        }
+    }
+
+    /// Adds to `dw` the gradient that `x` and `dy` give the weight: parts of the batch sum on their own, and the parts
+    /// are added in order.
+    pub fn add_weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let g = self.sized(x.len(), dy.len());
+        let (x_len, dy_len) = (g.input_len() / g.n.max(1), g.output_len() / g.n.max(1));
+        let count = parts(g.n, LEAST_IMAGES, MOST_SUMS);
+        let sums = map_parts(count, |part| {
+            let images = range(g.n, count, part);
+            let mut sum = vec![0.0; dw.len()];
+            self.sum_weight_gradient(
+                &x[images.start * x_len..images.end * x_len],
+                &dy[images.start * dy_len..images.end * dy_len],
+                &mut sum,
+            );
+            sum
+        });
+        add_in_order(dw, &sums);
+    }
+
+    /// As [`Self::add_weight_gradient`], a few images after the other, on the calling thread.
+    pub(super) fn sum_weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let g = self.sized(x.len(), dy.len());
+        assert_eq!(dw.len(), g.weight_len());
+        match self.kind {
+            Kind::Depthwise => depthwise::add_weight_gradient(&g, x, dy, dw),
+            Kind::Blocks(reading) => weight_gradient::add(&g, reading, x, dy, dw),
+            Kind::Patches => patches::sum_images(&g, x, dy, dw),
+        }
+    }
+
+    /// The geometry for as many images as there are.
+    fn sized(&self, input_len: usize, output_len: usize) -> ConvGeometry {
+        let one = ConvGeometry { n: 1, ..self.g };
+        let g = ConvGeometry { n: input_len / one.input_len(), ..one };
+        assert_eq!((input_len, output_len), (g.input_len(), g.output_len()), "whole images, in and out");
+        g
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::ConvTester;
+
+    #[test]
+    fn depthwise_convolutions_equal_the_nested_loops() {
+        for channels in [1, 3, 16, 19, 33, 48] {
+            ConvTester::default().channels(channels).groups(channels).run();
+        }
+    }
+
+    #[test]
+    fn small_groups_equal_the_nested_loops() {
+        for (channels, groups) in [(4, 2), (9, 3), (24, 6), (40, 5), (72, 18), (34, 17), (50, 10)] {
+            ConvTester::default().channels(channels).groups(groups).run();
+        }
+    }
+
+    #[test]
+    fn groups_that_fill_vectors_equal_the_nested_loops() {
+        for (channels, groups) in [(32, 2), (48, 3), (18, 2), (40, 2), (34, 2), (66, 2), (128, 2)] {
+            ConvTester::default().channels(channels).groups(groups).run();
+        }
+    }
+
+    #[test]
+    fn groups_of_many_channels_equal_the_nested_loops() {
+        ConvTester::default().channels(130).groups(2).run();
+        ConvTester::default().channels(65).groups(1).run();
+    }
+
+    #[test]
+    fn widening_groups_equal_the_nested_loops() {
+        ConvTester::default().channels(6).channels_out(10).groups(2).run();
+        ConvTester::default().channels(3).channels_out(16).groups(1).run();
+        ConvTester::default().channels(40).channels_out(34).groups(2).run();
+    }
+
+    #[test]
+    fn images_that_are_taken_together_equal_the_nested_loops() {
+        for batch in [4, 7, 17, 35] {
+            ConvTester::default().channels(20).groups(20).batch(batch).run();
+            ConvTester::default().channels(24).groups(6).batch(batch).run();
+            ConvTester::default().channels(40).groups(2).batch(batch).run();
+        }
+    }
+
+    #[test]
+    fn images_that_are_cut_equal_the_nested_loops() {
+        for (kernel, stride) in [(3, 1), (5, 2), (3, 3)] {
+            ConvTester::default().channels(18).groups(18).run_at((90, 37), kernel, stride);
+            ConvTester::default().channels(8).groups(2).run_at((60, 50), kernel, stride);
+            ConvTester::default().channels(64).groups(2).run_at((30, 41), kernel, stride);
+        }
+    }
+
+    #[test]
+    fn batches_and_threads_change_no_bit() {
+        for (channels, groups) in [(20, 20), (40, 10), (32, 2), (130, 2)] {
+            ConvTester::default().channels(channels).groups(groups).batch(11).run_for_any_threads();
+            ConvTester::default().channels(channels).groups(groups).batch(1).run_for_any_threads();
+        }
+    }
+}

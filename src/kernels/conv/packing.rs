@@ -1,0 +1,266 @@
+//! How values are laid out for the kernels: what a block of channels reads, together.
+
+use std::ops::Range;
+
+use super::super::buffers::Buffer;
+use super::super::simd::dispatch;
+use super::{Reading, WIDTH};
+
+/// A place in an image for each of some images: `(plane, row, column, image, width)`, rows and columns a part of the
+/// image's with padding around them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    pub planes: usize,
+    /// First row of the image, and how many.
+    pub first_row: usize,
+    pub rows: usize,
+    /// Columns of the image, and of padding before and after.
+    pub columns: usize,
+    pub padding: (usize, usize),
+    pub images: usize,
+    /// From one pixel to the next: at least as many as are read of one.
+    pub stride: usize,
+}
+
+impl Layout {
+    pub fn len(&self) -> usize {
+        self.planes * self.plane_len()
+    }
+
+    pub fn plane_len(&self) -> usize {
+        self.rows * self.padded_columns() * self.images * self.stride
+    }
+
+    fn padded_columns(&self) -> usize {
+        self.padding.0 + self.columns + self.padding.1
+    }
+
+    /// Where the first image's pixel stands in the first plane; `column` counts from the first of padding.
+    pub fn at(&self, row: usize, column: usize) -> usize {
+        ((row - self.first_row) * self.padded_columns() + column) * self.images * self.stride
+    }
+
+    /// The layout's memory, with zeros in the padding, to which nothing is ever written.
+    pub fn memory(&self) -> Buffer {
+        let mut memory = Buffer::stale(self.len());
+        let pixel = self.images * self.stride;
+        let (before, after) = (self.padding.0 * pixel, self.padding.1 * pixel);
+        if before + after > 0 {
+            for row in memory.chunks_exact_mut(self.padded_columns() * pixel) {
+                row[..before].fill(0.0);
+                let end = row.len() - after;
+                row[end..].fill(0.0);
+            }
+        }
+        memory
+    }
+
+    /// Calls `f(place in a plane of the layout, place in the images)` for every pixel of images
+    /// `(rows of an image, columns, c)`.
+    #[inline(always)]
+    fn for_places(&self, (image_rows, c): (usize, usize), mut f: impl FnMut(usize, usize)) {
+        let step = self.images * self.stride;
+        for image in 0..self.images {
+            for row in self.first_row..self.first_row + self.rows {
+                let mut place = self.at(row, self.padding.0) + image * self.stride;
+                let mut pixel = (image * image_rows + row) * self.columns * c;
+                for _ in 0..self.columns {
+                    f(place, pixel);
+                    place += step;
+                    pixel += c;
+                }
+            }
+        }
+    }
+
+    /// Lays out `channels` of images, at most as many as the layout's stride.
+    pub fn lay_out(
+        &self,
+        image: (usize, usize),
+        images: &[f32],
+        channels: Range<usize>,
+        laid_out: &mut [f32],
+    ) {
+        dispatch(
+            #[inline(always)]
+            || match channels.len() {
+                16 => self.copy::<16>(image, images, channels.start, laid_out),
+                32 => self.copy::<32>(image, images, channels.start, laid_out),
+                64 => self.copy::<64>(image, images, channels.start, laid_out),
+                count => self.for_places(image, |place, pixel| {
+                    let values = &images[pixel + channels.start..][..count];
+                    let places = laid_out[place..][..count].iter_mut();
+                    places.zip(values).for_each(|(place, value)| *place = *value);
+                }),
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn copy<const N: usize>(
+        &self,
+        image: (usize, usize),
+        images: &[f32],
+        first: usize,
+        laid_out: &mut [f32],
+    ) {
+        self.for_places(image, |place, pixel| {
+            let values = images[pixel + first..].first_chunk::<N>();
+            if let (Some(place), Some(values)) = (laid_out[place..].first_chunk_mut::<N>(), values) {
+                #[allow(
+                    clippy::manual_memcpy,
+                    reason = "this becomes vectors; a copy of the whole would be a call"
+                )]
+                for i in 0..N {
+                    place[i] = values[i];
+                }
+            }
+        });
+    }
+
+    /// Lays out one plane for each channel of a group of `size`: in plane `i`, every channel holds channel `i` of its group.
+    pub fn lay_out_planes(
+        &self,
+        image: (usize, usize),
+        images: &[f32],
+        channels: Range<usize>,
+        size: usize,
+        laid_out: &mut [f32],
+    ) {
+        let whole = channels.len() == WIDTH;
+        dispatch(
+            #[inline(always)]
+            || match size {
+                2 if whole => self.spread::<2>(image, images, channels.start, laid_out),
+                4 if whole => self.spread::<4>(image, images, channels.start, laid_out),
+                8 if whole => self.spread::<8>(image, images, channels.start, laid_out),
+                _ => {
+                    for (plane, laid_out) in laid_out.chunks_exact_mut(self.plane_len()).enumerate() {
+                        self.for_places(image, |place, pixel| {
+                            for (place, channel) in laid_out[place..].iter_mut().zip(channels.clone()) {
+                                *place = images[pixel + channel / size * size + plane];
+                            }
+                        });
+                    }
+                }
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn spread<const G: usize>(
+        &self,
+        image: (usize, usize),
+        images: &[f32],
+        first: usize,
+        laid_out: &mut [f32],
+    ) {
+        let plane_len = self.plane_len();
+        let mut planes = laid_out.chunks_exact_mut(plane_len);
+        let mut planes: [&mut [f32]; G] = std::array::from_fn(|_| planes.next().unwrap_or_default());
+        self.for_places(image, |at, pixel| {
+            let Some(values) = images[pixel + first..].first_chunk::<WIDTH>() else { return };
+            // All at once: the values are loaded together and shuffled.
+            let shuffled: [[f32; WIDTH]; G] =
+                std::array::from_fn(|plane| std::array::from_fn(|i| values[i / G * G + plane]));
+            for (plane, values) in planes.iter_mut().zip(shuffled) {
+                if let Some(place) = plane[at..].first_chunk_mut::<WIDTH>() {
+                    *place = values;
+                }
+            }
+        });
+    }
+}
+
+/// Channels that are written together: at most [`WIDTH`] neighbours, of one group where they read all of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    pub first: usize,
+    pub count: usize,
+    /// The group of the first.
+    pub group: usize,
+}
+
+impl Block {
+    /// Blocks that make up `c` channels in groups of `size`.
+    pub fn all(reading: Reading, c: usize, size: usize) -> Vec<Self> {
+        let together = match reading {
+            Reading::Planes(_) => c,
+            Reading::Group => size,
+        };
+        let block = |first: usize| {
+            let end = (first / together + 1) * together;
+            Self { first, count: WIDTH.min(end - first), group: first / size }
+        };
+        (0..c)
+            .step_by(together)
+            .flat_map(|start| (start..start + together).step_by(WIDTH))
+            .map(block)
+            .collect()
+    }
+
+    pub fn channels(&self) -> Range<usize> {
+        self.first..self.first + self.count
+    }
+}
+
+/// A weight in the order in which blocks read it: `(block, tap, channel read, width)`, zeros where a block is narrower.
+/// `weight(tap, channel written)` is where the number stands that joins it with the first channel that it reads; from one
+/// that is read to the next it moves by `step`.
+pub(super) fn pack_weight(
+    w: &[f32],
+    blocks: &[Block],
+    (taps, reads): (usize, usize),
+    step: usize,
+    weight: impl Fn(usize, usize) -> usize,
+) -> Buffer {
+    let mut packed = Buffer::stale(blocks.len() * taps * reads * WIDTH);
+    for (packed, block) in packed.chunks_exact_mut(taps * reads * WIDTH).zip(blocks) {
+        for (tap, packed) in packed.chunks_exact_mut(reads * WIDTH).enumerate() {
+            let first = weight(tap, block.first);
+            if block.count == WIDTH && (0..WIDTH).all(|lane| weight(tap, block.first + lane) == first + lane)
+            {
+                // Neighbours in the weight are neighbours here.
+                for (read, packed) in packed.chunks_exact_mut(WIDTH).enumerate() {
+                    packed.copy_from_slice(&w[first + read * step..][..WIDTH]);
+                }
+                continue;
+            }
+            for (lane, channel) in block.channels().enumerate() {
+                let places = packed[lane..].iter_mut().step_by(WIDTH);
+                let values = w[weight(tap, channel)..].iter().step_by(step);
+                places.zip(values).for_each(|(place, value)| *place = *value);
+            }
+            packed.chunks_exact_mut(WIDTH).for_each(|packed| packed[block.count..].fill(0.0));
+        }
+    }
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_do_not_leave_their_group_unless_they_share_vectors() {
+        let counts = |reading, c, size| -> Vec<(usize, usize, usize)> {
+            Block::all(reading, c, size).iter().map(|block| (block.first, block.count, block.group)).collect()
+        };
+        assert_eq!(counts(Reading::Planes(4), 40, 4), [(0, 16, 0), (16, 16, 4), (32, 8, 8)]);
+        assert_eq!(counts(Reading::Group, 48, 24), [(0, 16, 0), (16, 8, 0), (24, 16, 1), (40, 8, 1)]);
+    }
+
+    #[test]
+    fn padding_stays_zero_and_images_stand_beside_each_other() {
+        let layout =
+            Layout { planes: 1, first_row: 1, rows: 1, columns: 2, padding: (1, 1), images: 2, stride: 4 };
+        // Two images of 2 × 2 pixels with 3 channels.
+        let images: Vec<f32> = (1..=24).map(|value| value as f32).collect();
+        let mut laid_out = layout.memory();
+        layout.lay_out((2, 3), &images, 1..3, &mut laid_out);
+        let pixel = |at: usize| laid_out[at * 4..][..2].to_vec();
+        let pixels: Vec<Vec<f32>> = (0..8).map(pixel).collect();
+        assert_eq!(pixels[..4], [[0.0, 0.0], [0.0, 0.0], [8.0, 9.0], [20.0, 21.0]]);
+        assert_eq!(pixels[4..], [[11.0, 12.0], [23.0, 24.0], [0.0, 0.0], [0.0, 0.0]]);
+    }
+}
