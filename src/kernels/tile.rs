@@ -16,7 +16,14 @@ pub(super) fn repeated(channels: &[f32]) -> Vec<f32> {
     channels.repeat(stretch(channels.len()) / channels.len())
 }
 
+/// As [`repeated`], of a vector that is not needed otherwise.
+#[inline(always)]
+pub(super) fn stretched(channels: Vec<f32>) -> Vec<f32> {
+    if stretch(channels.len()) == channels.len() { channels } else { repeated(&channels) }
+}
+
 /// Adds a stretch to its channels.
+#[inline(always)]
 pub(super) fn fold(totals: &mut [f64], values: &[f32]) {
     for pixel in values.chunks_exact(totals.len()) {
         totals.iter_mut().zip(pixel).for_each(|(total, value)| *total += f64::from(*value));
