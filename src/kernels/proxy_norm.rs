@@ -60,8 +60,11 @@ fn normal_quantile(p: f64) -> f64 {
     z
 }
 
-/// Channels that are worked on together: their sums stay in registers.
+/// Channels that a thread works on before it looks for more.
 const BLOCK: usize = 64;
+
+/// Channels whose sums stay in registers.
+const LANES: usize = 16;
 
 impl<'a> ProxyVectors<'a> {
     fn block(self, block: usize) -> Self {
@@ -92,28 +95,75 @@ pub fn proxy_moments(proxy: ProxyVectors<'_>, activation: Activation, epsilon: f
 #[inline(always)]
 fn moments<A: Activate>(proxy: ProxyVectors<'_>, epsilon: f32) -> (Vec<f32>, Vec<f32>) {
     let c = proxy.gamma.len();
-    let per_quantile = 1.0 / QUANTILES as f32;
-    let mut mean = vec![0.0; c];
-    for q in NORMAL_QUANTILES.iter() {
-        for (i, mean) in mean.iter_mut().enumerate() {
-            *mean += A::value(z(proxy, i, *q));
-        }
+    let (mut mean, mut rstd) = (vec![0.0; c], vec![0.0; c]);
+    let mut channel = 0;
+    while channel + LANES <= c {
+        lane_moments::<A, LANES>(proxy, epsilon, channel, &mut mean, &mut rstd);
+        channel += LANES;
     }
-    mean.iter_mut().for_each(|sum| *sum *= per_quantile);
-    let mut rstd = vec![0.0; c];
-    for q in NORMAL_QUANTILES.iter() {
-        for i in 0..c {
-            let centred = A::value(z(proxy, i, *q)) - mean[i];
-            rstd[i] += centred * centred;
-        }
+    for channel in channel..c {
+        lane_moments::<A, 1>(proxy, epsilon, channel, &mut mean, &mut rstd);
     }
-    rstd.iter_mut().for_each(|sum| *sum = 1.0 / sum.mul_add(per_quantile, epsilon).sqrt());
     (mean, rstd)
 }
 
+/// `L` channels from `first` on. The activations are kept for their variance: the second look costs no exponential.
 #[inline(always)]
-fn z(proxy: ProxyVectors<'_>, i: usize, q: f32) -> f32 {
-    proxy.gamma[i].mul_add(q.mul_add(1.0 + proxy.scale[i], proxy.shift[i]), proxy.beta[i])
+fn lane_moments<A: Activate, const L: usize>(
+    proxy: ProxyVectors<'_>,
+    epsilon: f32,
+    first: usize,
+    mean: &mut [f32],
+    rstd: &mut [f32],
+) {
+    let per_quantile = 1.0 / QUANTILES as f32;
+    let lanes = Lanes::<L>::of(proxy, first);
+    let mut values = [[0.0f32; L]; QUANTILES];
+    let mut sums = [0.0f32; L];
+    for (values, q) in values.iter_mut().zip(NORMAL_QUANTILES.iter()) {
+        for l in 0..L {
+            values[l] = A::value(lanes.z(l, *q));
+            sums[l] += values[l];
+        }
+    }
+    let means = sums.map(|sum| sum * per_quantile);
+    let mut squares = [0.0f32; L];
+    for values in &values {
+        for l in 0..L {
+            let centred = values[l] - means[l];
+            squares[l] = centred.mul_add(centred, squares[l]);
+        }
+    }
+    mean[first..first + L].copy_from_slice(&means);
+    rstd[first..first + L]
+        .copy_from_slice(&squares.map(|sum| 1.0 / sum.mul_add(per_quantile, epsilon).sqrt()));
+}
+
+/// The parameters of a few channels.
+struct Lanes<const L: usize> {
+    gamma: [f32; L],
+    beta: [f32; L],
+    shift: [f32; L],
+    deviation: [f32; L],
+}
+
+impl<const L: usize> Lanes<L> {
+    #[inline(always)]
+    fn of(proxy: ProxyVectors<'_>, first: usize) -> Self {
+        let of = |vector: &[f32]| -> [f32; L] { std::array::from_fn(|l| vector[first + l]) };
+        Self {
+            gamma: of(proxy.gamma),
+            beta: of(proxy.beta),
+            shift: of(proxy.shift),
+            deviation: of(proxy.scale).map(|scale| 1.0 + scale),
+        }
+    }
+
+    /// `γ ỹ + β` at a quantile.
+    #[inline(always)]
+    fn z(&self, l: usize, q: f32) -> f32 {
+        self.gamma[l].mul_add(q.mul_add(self.deviation[l], self.shift[l]), self.beta[l])
+    }
 }
 
 /// The gradients that `d_mean` and `d_rstd` give the parameters, given the moments.
@@ -151,23 +201,51 @@ fn backward<A: Activate>(
     (d_mean, d_rstd): (&[f32], &[f32]),
 ) -> ProxyGradients {
     let c = proxy.gamma.len();
-    let per_quantile = 1.0 / QUANTILES as f32;
     let zeros = || vec![0.0f32; c];
     let mut d = ProxyGradients { gamma: zeros(), beta: zeros(), shift: zeros(), scale: zeros() };
     // d(v + ε)^−½ / dv = −½ rstd³
     let d_var: Vec<f32> = d_rstd.iter().zip(rstd).map(|(d, rstd)| -0.5 * d * rstd * rstd * rstd).collect();
-    for q in NORMAL_QUANTILES.iter() {
-        for i in 0..c {
-            let (value, slope) = A::with_slope(z(proxy, i, *q));
-            let d_value = (2.0 * d_var[i]).mul_add(value - mean[i], d_mean[i]) * per_quantile;
-            let dz = d_value * slope;
-            d.gamma[i] = dz.mul_add(q.mul_add(1.0 + proxy.scale[i], proxy.shift[i]), d.gamma[i]);
-            d.beta[i] += dz;
-            d.shift[i] = dz.mul_add(proxy.gamma[i], d.shift[i]);
-            d.scale[i] = (dz * proxy.gamma[i]).mul_add(*q, d.scale[i]);
-        }
+    let mut channel = 0;
+    while channel + LANES <= c {
+        lane_backward::<A, LANES>(proxy, channel, mean, d_mean, &d_var, &mut d);
+        channel += LANES;
+    }
+    for channel in channel..c {
+        lane_backward::<A, 1>(proxy, channel, mean, d_mean, &d_var, &mut d);
     }
     d
+}
+
+/// `L` channels from `first` on: all gradients follow from the sums of `dz` and of `dz · quantile`.
+#[inline(always)]
+fn lane_backward<A: Activate, const L: usize>(
+    proxy: ProxyVectors<'_>,
+    first: usize,
+    mean: &[f32],
+    d_mean: &[f32],
+    d_var: &[f32],
+    d: &mut ProxyGradients,
+) {
+    let per_quantile = 1.0 / QUANTILES as f32;
+    let lanes = Lanes::<L>::of(proxy, first);
+    let of = |vector: &[f32]| -> [f32; L] { std::array::from_fn(|l| vector[first + l]) };
+    let (mean, d_mean, d_var) = (of(mean), of(d_mean), of(d_var));
+    let [mut dz_sum, mut dz_q_sum] = [[0.0f32; L]; 2];
+    for q in NORMAL_QUANTILES.iter() {
+        for l in 0..L {
+            let (value, slope) = A::with_slope(lanes.z(l, *q));
+            let d_value = (2.0 * d_var[l]).mul_add(value - mean[l], d_mean[l]) * per_quantile;
+            let dz = d_value * slope;
+            dz_sum[l] += dz;
+            dz_q_sum[l] = dz.mul_add(*q, dz_q_sum[l]);
+        }
+    }
+    for l in 0..L {
+        d.gamma[first + l] = lanes.deviation[l].mul_add(dz_q_sum[l], lanes.shift[l] * dz_sum[l]);
+        d.beta[first + l] = dz_sum[l];
+        d.shift[first + l] = lanes.gamma[l] * dz_sum[l];
+        d.scale[first + l] = lanes.gamma[l] * dz_q_sum[l];
+    }
 }
 
 #[cfg(test)]
