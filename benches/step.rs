@@ -137,7 +137,7 @@ fn main() {
         value
     };
     let (threads, seconds) = (option("--threads", 2.0) as usize, option("--seconds", 3.0));
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global().unwrap();
     if let [kind, norm, group_size, expansion, batch, side] = words.as_slice() {
         let cell = Cell {
             training: kind == "train",

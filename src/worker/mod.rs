@@ -48,7 +48,9 @@ fn answer(job: &Job, mouth: &Mouth, orders: &Orders) -> Result<Message, Failure>
         let message = format!("the runner speaks version {version} of the protocol, this worker {VERSION}");
         return Err(Failure { cause: Cause::Exit, message });
     }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
+    // This thread is one of them: handing every kernel over to another costs small batches half their time.
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).use_current_thread().build_global();
     pool.map_err(|error| Failure { cause: Cause::Io, message: format!("start {threads} threads: {error}") })?;
     match job {
         Job::Train(job) => train_job::answer(job, mouth, orders),
