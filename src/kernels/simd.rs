@@ -1,4 +1,5 @@
-//! The instruction set, chosen once at run time: AVX-512, AVX2 with FMA, NEON or plain code in one binary.
+//! The instruction set, chosen once at run time: AVX-512, AVX2 with FMA, NEON or plain code in one binary. The
+//! environment's `EFFSWEEP_SIMD` set to `avx2` or `portable` chooses a lesser one, so that tests see them all.
 //!
 //! Most kernels are safe loops over slices; [`dispatch`] compiles them once per instruction set (they must be
 //! `#[inline(always)]` all the way down) and the compiler vectorises them. Convolutions, whose sums must stay in
@@ -6,19 +7,47 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::OnceLock;
+
 use pulp::Arch;
 pub(super) use pulp::{Simd, WithSimd};
+
+/// The instruction set that kernels run on.
+#[inline(always)]
+fn arch() -> Arch {
+    static CHOSEN: OnceLock<Arch> = OnceLock::new();
+    *CHOSEN.get_or_init(|| match std::env::var("EFFSWEEP_SIMD").as_deref() {
+        Ok("portable") => Arch::Scalar,
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Ok("avx2") => pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
+        _ => Arch::new(),
+    })
+}
+
+/// The name of the instruction set that kernels run on.
+pub fn instruction_set() -> &'static str {
+    match arch() {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V4(_) => "avx512",
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V3(_) => "avx2",
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(_) => "neon",
+        _ if cfg!(target_arch = "x86_64") => "sse2",
+        _ => "none",
+    }
+}
 
 /// Runs `kernel` compiled for the best instruction set of this machine.
 #[inline(always)]
 pub(super) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(kernel)
+    arch().dispatch(kernel)
 }
 
 /// Runs a kernel that names its vectors, with those of the best instruction set of this machine.
 #[inline(always)]
 pub(super) fn vectorize<K: WithSimd>(kernel: K) -> K::Output {
-    Arch::new().dispatch(kernel)
+    arch().dispatch(kernel)
 }
 
 /// The vector that starts at `at`.

@@ -4,6 +4,7 @@ use std::fs;
 use std::thread::available_parallelism;
 
 use crate::analysis::interval::mean;
+use crate::kernels::instruction_set;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,7 +39,7 @@ impl Machine {
             memory_bytes: memory_bytes(&meminfo),
             os: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
             arch: std::env::consts::ARCH,
-            simd: simd(),
+            simd: instruction_set(),
         }
     }
 
@@ -88,23 +89,6 @@ fn logical_cpus(cpuinfo: &str) -> Option<usize> {
 fn memory_bytes(meminfo: &str) -> Option<u64> {
     let kibibytes: u64 = values(meminfo, "MemTotal").next()?.strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
-}
-
-#[cfg(target_arch = "x86_64")]
-fn simd() -> &'static str {
-    if is_x86_feature_detected!("avx512f") {
-        "avx512"
-    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        "avx2"
-    } else {
-        "sse2"
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn simd() -> &'static str {
-    // Part of the architecture, as far as Rust's targets go.
-    if cfg!(target_arch = "aarch64") { "neon" } else { "none" }
 }
 
 #[cfg(test)]
