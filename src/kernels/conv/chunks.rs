@@ -2,8 +2,11 @@
 
 use super::super::geometry::Borders;
 
-/// Values that are laid out at a time, about: 32 KiB, which the nearest cache holds.
-const LAID_OUT: usize = 8 << 10;
+/// Values that are laid out at a time, about: 64 KiB, which the nearest cache nearly holds.
+const LAID_OUT: usize = 16 << 10;
+
+/// Pixels that are laid out at a time in any case: weights that are read again for each chunk must pay.
+const LEAST_PIXELS: usize = 480;
 
 /// Most images that are laid out together: as many positions as fill the registers.
 const MOST_IMAGES: usize = 16;
@@ -32,17 +35,18 @@ impl Chunks {
         values: usize,
         (kernel, reading_step): (usize, usize),
     ) -> Self {
-        let together = (LAID_OUT / (rows_read * columns_read * values).max(1)).min(MOST_IMAGES);
+        let laid_out = LAID_OUT.max(LEAST_PIXELS * values);
+        let together = (laid_out / (rows_read * columns_read * values).max(1)).min(MOST_IMAGES);
         if together.min(n) >= EXACT_FROM {
             let images = n.div_ceil(n.div_ceil(together));
             return Self { images, rows: rows_written, borders: Borders::Exact };
         }
         let padded = (columns_read + kernel - 1) * values;
-        if reading_step == 1 && n > 1 && 2 * rows_read * padded <= LAID_OUT {
+        if reading_step == 1 && n > 1 && 2 * rows_read * padded <= laid_out {
             return Self { images: 2, rows: rows_written, borders: Borders::Padded };
         }
         // Of `r` rows that are written, about `r · rows_read / rows_written + kernel − 1` are read.
-        let fits = |rows: usize| (rows * rows_read / rows_written + kernel - 1) * padded <= LAID_OUT;
+        let fits = |rows: usize| (rows * rows_read / rows_written + kernel - 1) * padded <= laid_out;
         let rows = (1..=rows_written)
             .rev()
             .filter(|rows| rows_written.is_multiple_of(*rows))
