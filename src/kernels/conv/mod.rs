@@ -1,6 +1,6 @@
 //! Spatial convolutions: a plan made once for images of one size, and run on any number of them.
 //!
-//! Channels of groups are taken in blocks of [`WIDTH`], which fill vectors. What a block reads of a few images, or of a few
+//! Channels of groups are taken in blocks of sixteen, which fill vectors. What a block reads of a few images, or of a few
 //! rows of one, is first laid out so that neighbouring positions follow each other and fit the nearest cache (`packing`);
 //! then as many positions as there are registers gather their taps at once (`gather`), or a tap sums over all of them
 //! (`weight_gradient`). Where images are so small that hardly two of their positions read the same taps, the positions
