@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Context;
-use super::choice::{Choosing, confirm, open};
+use super::choice::{Choosing, agreed, open};
 use super::exit::Failure;
 use crate::runner::archive;
 use crate::store::{Company, RunLock};
@@ -36,12 +36,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         return Err(Failure::user(format_args!("{} is this database itself", arguments.target.display())));
     }
     let _lock = RunLock::acquire(&context.db, Company::Alone)?;
-    let chosen = arguments.choosing.trials(&store, &[])?;
+    let chosen = agreed("archive", &arguments.choosing, arguments.yes, &store, context)?;
     if chosen.is_empty() {
-        context.look.say("there are no such trials");
-        return Ok(());
-    }
-    if !confirm("archive", &chosen, arguments.yes, context)? {
         return Ok(());
     }
     let sweep = arguments.choosing.sweep.as_deref().map(|name| store.sweep(name)).transpose()?;

@@ -85,6 +85,22 @@ const LIST: &str = "
            o.norm, o.group_size, o.batch_size, o.train_resolution, o.seed, o.attempts
     FROM json_each(?1) AS j JOIN trial_overview AS o ON o.trial_id = j.value ORDER BY j.key";
 
+/// The chosen trials, listed and agreed to: none if there are none, or if whoever was asked said no, which is then said.
+pub(super) fn agreed(
+    what: &str,
+    choosing: &Choosing,
+    yes: bool,
+    store: &Store,
+    context: &Context,
+) -> Result<Vec<Chosen>, Failure> {
+    let chosen = choosing.trials(store, &[])?;
+    if chosen.is_empty() {
+        context.look.say("there are no such trials");
+        return Ok(chosen);
+    }
+    Ok(if confirm(what, &chosen, yes, context)? { chosen } else { Vec::new() })
+}
+
 /// Lists the trials and asks whether `what` is to be done with them; `yes` answers beforehand.
 pub(super) fn confirm(what: &str, trials: &[Chosen], yes: bool, context: &Context) -> Result<bool, Failure> {
     let listed: Vec<i64> = trials.iter().take(LISTED).map(|trial| trial.id.0).collect();

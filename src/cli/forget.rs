@@ -1,7 +1,7 @@
 //! `effsweep forget`: trials as if they had never been tried.
 
 use super::Context;
-use super::choice::{Choosing, confirm, open};
+use super::choice::{Choosing, agreed, open};
 use super::exit::Failure;
 use crate::runner::forget;
 use crate::store::{Company, RunLock};
@@ -29,12 +29,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     }
     let mut store = open(context)?;
     let _lock = RunLock::acquire(&context.db, Company::Alone)?;
-    let chosen = arguments.choosing.trials(&store, &[])?;
+    let chosen = agreed("forget", &arguments.choosing, arguments.yes, &store, context)?;
     if chosen.is_empty() {
-        context.look.say("there are no such trials");
-        return Ok(());
-    }
-    if !confirm("forget", &chosen, arguments.yes, context)? {
         return Ok(());
     }
     let forgotten = forget(&mut store, &chosen)?;

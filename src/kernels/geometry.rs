@@ -5,6 +5,8 @@
 //! `(i + pad − tap) / stride` where that is whole. Along one axis the positions fall into classes in which
 //! the same taps meet, each tap's reading position moving by a constant step from one position to the next.
 
+use std::ops::Range;
+
 /// How a border is padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Padding {
@@ -147,6 +149,13 @@ impl Gathering {
             Borders::Padded => columns.padded_runs(),
         };
         Self { read, written, row_taps, runs, padding }
+    }
+
+    /// The rows that some rows that are written read: none if all of their taps fall on padding.
+    pub(super) fn rows_read(&self, written: Range<usize>) -> Range<usize> {
+        let read = self.row_taps[written].iter().flatten().map(|(_, row)| *row);
+        let (first, end) = read.fold((usize::MAX, 0), |(first, end), row| (first.min(row), end.max(row + 1)));
+        first.min(end)..end
     }
 }
 

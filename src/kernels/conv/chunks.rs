@@ -1,6 +1,9 @@
 //! What of a batch is laid out at a time.
 
+use std::ops::Range;
+
 use super::super::geometry::Borders;
+use super::super::threads::{for_chunks, wanted};
 
 /// Values that are laid out at a time, about: 64 KiB, which the nearest cache nearly holds.
 const LAID_OUT: usize = 16 << 10;
@@ -13,6 +16,14 @@ const MOST_IMAGES: usize = 16;
 
 /// Fewest images that are worth runs of their own at the borders.
 const EXACT_FROM: usize = 4;
+
+/// Images that go together, and the rows of them that are written.
+pub(super) struct Chunk {
+    /// The images, of all.
+    pub images: Range<usize>,
+    /// The rows: all of an image's, unless it goes alone.
+    pub rows: Range<usize>,
+}
 
 /// How a batch is cut. It hangs on shapes alone, as sums are taken chunk by chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +65,26 @@ impl Chunks {
         Self { images: 1, rows: rows.unwrap_or(1), borders: Borders::Padded }
     }
 
-    /// As many chunks that `n` images keep `threads` busy: sums that are not taken over chunks may be cut further.
-    pub fn finer(self, n: usize, rows_written: usize, threads: usize) -> Self {
+    /// Calls `f(chunk, its part of out)` for all images of `out (n, rows, row_len)`, on all threads that may help: what is
+    /// written hangs on no other chunk, so that there may be more of them.
+    pub fn write(
+        self,
+        out: &mut [f32],
+        (rows, row_len): (usize, usize),
+        f: impl Fn(Chunk, &mut [f32]) + Sync,
+    ) {
+        let image_len = rows * row_len;
+        let chunks = self.finer(out.len() / image_len.max(1), rows, wanted());
+        let of_image = rows / chunks.rows;
+        for_chunks(out, chunks.images * chunks.rows * row_len, |index, out| {
+            let (image, row) = (index / of_image * chunks.images, index % of_image * chunks.rows);
+            let images = if of_image == 1 { out.len() / image_len } else { 1 };
+            f(Chunk { images: image..image + images, rows: row..row + chunks.rows }, out);
+        });
+    }
+
+    /// As many chunks that `n` images keep `threads` busy.
+    fn finer(self, n: usize, rows_written: usize, threads: usize) -> Self {
         let images = self.images.min(n.div_ceil(threads)).max(1);
         if images > 1 || n >= threads {
             return Self { images, ..self };

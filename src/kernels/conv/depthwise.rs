@@ -8,8 +8,7 @@ use std::ops::Range;
 
 use super::super::geometry::{Borders, ConvGeometry, Gathering, Run};
 use super::super::simd::{Simd, WithSimd, load, store, vectorize};
-use super::super::threads::{for_chunks, wanted};
-use super::Chunks;
+use super::chunks::{Chunk, Chunks};
 
 /// Channels that are taken together: two vectors of AVX-512.
 const TOGETHER: usize = 32;
@@ -47,14 +46,10 @@ impl Side {
         let (read_len, written_len) = (h_in * w_in * c, h_out * w_out * c);
         let n = out.len() / written_len.max(1);
         assert_eq!((input.len(), out.len()), (n * read_len, n * written_len), "whole images");
-        let chunks = self.chunks.finer(n, h_out, wanted());
-        let of_image = h_out / chunks.rows;
-        for_chunks(out, chunks.images * chunks.rows * w_out * c, |index, out| {
-            let (image, first_row) = (index / of_image * chunks.images, index % of_image * chunks.rows);
-            let images = if of_image == 1 { out.len() / written_len } else { 1 };
-            let image_in = &input[image * read_len..][..images * read_len];
-            let (strips, taps) = self.strips(images, first_row..first_row + chunks.rows);
-            let gather = Gather { image: image_in, w, strips: &strips, taps: &taps, c, out };
+        self.chunks.write(out, (h_out, w_out * c), |Chunk { images, rows }, out| {
+            let image = &input[images.start * read_len..images.end * read_len];
+            let (strips, taps) = self.strips(images.len(), rows);
+            let gather = Gather { image, w, strips: &strips, taps: &taps, c, out };
             if add { vectorize(gather.adding::<true>()) } else { vectorize(gather.adding::<false>()) }
         });
     }

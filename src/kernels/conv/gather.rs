@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use super::super::buffers::Buffer;
 use super::super::geometry::{Borders, ConvGeometry, Gathering};
 use super::super::simd::{Simd, WithSimd, load, store, vectorize};
-use super::super::threads::{for_chunks, wanted};
+use super::chunks::{Chunk, Chunks};
 use super::packing::{Block, Layout, pack_weight};
-use super::{Chunks, Reading, WIDTH};
+use super::{Reading, WIDTH};
 
 /// One direction of a convolution: what is read, what is written, and weights in that order.
 pub(super) struct Side {
@@ -93,13 +93,9 @@ impl Side {
         let (read_len, written_len) = (h_in * w_in * self.c_read, h_out * w_out * self.c_written);
         let n = out.len() / written_len.max(1);
         assert_eq!((input.len(), out.len()), (n * read_len, n * written_len), "whole images");
-        let chunks = self.chunks.finer(n, h_out, wanted());
-        let of_image = h_out / chunks.rows;
-        for_chunks(out, chunks.images * chunks.rows * w_out * self.c_written, |index, out| {
-            let (image, first_row) = (index / of_image * chunks.images, index % of_image * chunks.rows);
-            let images = if of_image == 1 { out.len() / written_len } else { 1 };
-            let input = &input[image * read_len..][..images * read_len];
-            self.gather_chunk(input, images, first_row..first_row + chunks.rows, out, add);
+        self.chunks.write(out, (h_out, w_out * self.c_written), |Chunk { images, rows }, out| {
+            let input = &input[images.start * read_len..images.end * read_len];
+            self.gather_chunk(input, images.len(), rows, out, add);
         });
     }
 
@@ -133,13 +129,11 @@ impl Side {
 
     /// What is laid out for some rows that are written.
     fn layout(&self, images: usize, rows: Range<usize>) -> Layout {
-        let read = self.gathering.row_taps[rows].iter().flatten().map(|(_, row)| *row);
-        let (first, end) = read.fold((usize::MAX, 0), |(first, end), row| (first.min(row), end.max(row + 1)));
-        let first_row = first.min(end);
+        let read = self.gathering.rows_read(rows);
         Layout {
             planes: self.reading.planes(),
-            first_row,
-            rows: end - first_row,
+            first_row: read.start,
+            rows: read.len(),
             columns: self.gathering.read.1,
             padding: self.gathering.padding,
             images,
@@ -382,9 +376,9 @@ impl<'a, T: Taps> GatherOf<'a, T> {
         }
         match S::F32_LANES {
             16 => self.positions_of_many::<S, 1, APART>(simd, strip),
-            8 => self.positions_of::<S, 2, APART>(simd, strip),
-            4 => self.positions_of::<S, 4, APART>(simd, strip),
-            _ => self.positions_of::<S, WIDTH, APART>(simd, strip),
+            8 => self.positions_of::<S, 2, APART>(simd, strip, 0),
+            4 => self.positions_of::<S, 4, APART>(simd, strip, 0),
+            _ => self.positions_of::<S, WIDTH, APART>(simd, strip, 0),
         }
     }
 
@@ -400,18 +394,18 @@ impl<'a, T: Taps> GatherOf<'a, T> {
             self.positions::<S, V, 8, APART>(simd, strip, first);
             first += 8;
         }
-        if first + 4 <= count {
-            self.positions::<S, V, 4, APART>(simd, strip, first);
-            first += 4;
-        }
-        for first in first..count {
-            self.positions::<S, V, 1, APART>(simd, strip, first);
-        }
+        self.positions_of::<S, V, APART>(simd, strip, first);
     }
 
+    /// All from `first` on.
     #[inline(always)]
-    fn positions_of<S: Simd, const V: usize, const APART: usize>(&mut self, simd: S, strip: &Strip) {
-        let (mut first, count) = (0, strip.places.len());
+    fn positions_of<S: Simd, const V: usize, const APART: usize>(
+        &mut self,
+        simd: S,
+        strip: &Strip,
+        mut first: usize,
+    ) {
+        let count = strip.places.len();
         while first + 4 <= count {
             self.positions::<S, V, 4, APART>(simd, strip, first);
             first += 4;

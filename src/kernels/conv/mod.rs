@@ -16,7 +16,6 @@ mod weight_gradient;
 
 use std::sync::OnceLock;
 
-use self::chunks::Chunks;
 use super::ConvGeometry;
 use super::threads::{add_in_order, map_parts, parts, range};
 

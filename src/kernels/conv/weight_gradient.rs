@@ -3,8 +3,9 @@
 
 use super::super::geometry::{ConvGeometry, Gathering, Run};
 use super::super::simd::{Simd, WithSimd, load, store, vectorize};
+use super::chunks::Chunks;
 use super::packing::{Block, Layout};
-use super::{Chunks, Reading, WIDTH};
+use super::{Reading, WIDTH};
 
 /// Adds to `dw` the gradient that images give the weight.
 pub(super) fn add(g: &ConvGeometry, reading: Reading, x: &[f32], dy: &[f32], dw: &mut [f32]) {
@@ -17,14 +18,11 @@ pub(super) fn add(g: &ConvGeometry, reading: Reading, x: &[f32], dy: &[f32], dw:
         let images = x.len() / x_len;
         for first in (0..g.h_out()).step_by(chunks.rows) {
             let rows = first..first + chunks.rows;
-            let read = gathering.row_taps[rows.clone()].iter().flatten().map(|(_, row)| *row);
-            let (start, end) =
-                read.fold((usize::MAX, 0), |(start, end), row| (start.min(row), end.max(row + 1)));
-            let start = start.min(end);
+            let read = gathering.rows_read(rows.clone());
             let x_layout = Layout {
                 planes: reading.planes(),
-                first_row: start,
-                rows: end - start,
+                first_row: read.start,
+                rows: read.len(),
                 columns: g.w,
                 padding: gathering.padding,
                 images,
