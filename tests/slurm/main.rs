@@ -34,7 +34,7 @@ preset = "nano"
 width = 0.25
 depth = 0.3
 [train]
-epochs = 12
+epochs = 5
 [fine_tune]
 trained = ["none", "head"]
 epochs = 1
@@ -93,15 +93,19 @@ impl Cluster {
         self.folder.path().join("here")
     }
 
-    fn command(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new(program)
+    fn prepare(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .current_dir(self.here())
             .env("SLURM_CONF", self.folder.path().join("slurm/slurm.conf"))
             .env("NO_COLOR", "1")
-            .env_remove("EFFSWEEP_DB")
-            .output()
-            .unwrap()
+            .env_remove("EFFSWEEP_DB");
+        command
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Output {
+        self.prepare(program, arguments).output().unwrap()
     }
 
     #[track_caller]
@@ -114,14 +118,27 @@ impl Cluster {
 
     /// As [`Self::done`], again and again for a while: a busy controller turns commands away.
     #[track_caller]
-    fn insist(&self, program: &str, arguments: &[&str]) {
-        for _ in 0..20 {
-            if self.command(program, arguments).status.success() {
-                return;
+    fn insist(&self, program: &str, arguments: &[&str]) -> String {
+        for _ in 0..50 {
+            let output = self.command(program, arguments);
+            if output.status.success() {
+                return String::from_utf8(output.stdout).unwrap();
             }
             sleep(Duration::from_millis(200));
         }
-        self.done(program, arguments);
+        self.done(program, arguments)
+    }
+
+    /// Tells a task that its node is wanted, until it has noticed.
+    ///
+    /// Slurm 22.05 delivers the signal, and tells `scancel` to try again all the same, which it does until the task is gone.
+    #[track_caller]
+    fn warn(&self, task: &str, noticed: impl Fn() -> bool) {
+        let mut scancel = self.prepare("scancel", &["--batch", "--signal=USR1", task]).spawn().unwrap();
+        self.wait("the warning", |_| noticed());
+        // It may have ended well.
+        let _ = scancel.kill();
+        scancel.wait().unwrap();
     }
 
     #[track_caller]
@@ -131,7 +148,7 @@ impl Cluster {
 
     /// Tasks in the queue with their states.
     fn queue(&self) -> BTreeMap<String, String> {
-        let lines = self.done("squeue", &["--noheader", "--array", "--format=%i %T"]);
+        let lines = self.insist("squeue", &["--noheader", "--array", "--format=%i %T"]);
         let pair =
             |line: &str| line.trim().split_once(' ').map(|(id, state)| (id.to_owned(), state.to_owned()));
         lines.lines().filter_map(pair).collect()
@@ -173,6 +190,39 @@ impl Drop for Cluster {
     }
 }
 
+/// The process that trains a task's trial, stopped as long as this lives.
+struct Held {
+    process: String,
+}
+
+impl Held {
+    /// `array` and `task` as Slurm counts them. `None` if nothing of it is in training.
+    fn trial(array: &str, task: usize) -> Option<Self> {
+        let marks = [format!("SLURM_ARRAY_JOB_ID={array}"), format!("SLURM_ARRAY_TASK_ID={task}")];
+        let trains = |folder: &Path| {
+            let lines = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+            let (command, environment) = (lines("cmdline"), lines("environ"));
+            command.split('\0').nth(1) == Some("worker")
+                && marks.iter().all(|mark| environment.split('\0').any(|pair| pair == mark))
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let folder = processes.into_iter().find(|folder| trains(folder))?;
+        let held = Self { process: folder.file_name()?.to_str()?.to_owned() };
+        held.signal("-STOP").then_some(held)
+    }
+
+    fn signal(&self, signal: &str) -> bool {
+        Command::new("kill").args([signal, &self.process]).output().unwrap().status.success()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Nobody is left to go on if the blow was a kill.
+        self.signal("-CONT");
+    }
+}
+
 /// All that a trial came to, times aside.
 const RESULTS: &str = "
     SELECT t.key, t.seed, t.state, t.weights_checksum, e.test_resolution, e.fine_tuning, e.images, e.top1_correct,
@@ -202,37 +252,48 @@ fn a_sweep_survives_its_cluster() {
     let again = cluster.effsweep(&["submit", "slurm", "cluster.toml", "--cpus", "1"]);
     assert!(again.contains("nothing to submit") && again.contains("24 trials in Slurm's queue"), "{again}");
 
-    // Four tasks at a time. As soon as they are at work, two are killed, one is put back, and one is told that its node is
-    // wanted; then a node goes.
+    // Four tasks at a time. As soon as they have come somewhere, two are killed, one is put back, and one is told that its node is
+    // wanted; then a node goes. Their trials are held while the blow is under way, however long Slurm takes over it.
     let job = cluster.here().join("results/effsweep.jobs/cluster-1");
-    let began = |number: usize| {
+    let says = |number: usize, what: &str| {
         let log = job.join(format!("logs/{number}.out"));
-        fs::read_to_string(log).is_ok_and(|log| log.contains("starts"))
+        fs::read_to_string(log).is_ok_and(|log| log.contains(what))
+    };
+    let began = |number: usize| says(number, "starts");
+    let plan: serde_json::Value = serde_json::from_slice(&fs::read(job.join("job.json")).unwrap()).unwrap();
+    let has_checkpoint = |number: usize| {
+        let trial = plan["tasks"][number]["trials"][0].as_str().unwrap();
+        let checkpoints = job.with_file_name("files").join("checkpoints").join(trial);
+        fs::read_dir(checkpoints).is_ok_and(|found| found.count() > 0)
     };
     let array: String = submitted.split("array: ").nth(1).unwrap().trim().to_owned();
-    let blows: [&[&str]; 4] = [
-        &["scancel", "--signal=KILL", "--full"],
-        &["scancel", "--signal=KILL", "--full"],
-        &["scontrol", "requeue"],
-        &["scancel", "--batch", "--signal=USR1"],
-    ];
     std::thread::scope(|scope| {
-        for (number, blow) in blows.into_iter().enumerate() {
-            let (cluster, began, task) = (&cluster, &began, format!("{array}_{number}"));
+        for number in 0..4 {
+            let (cluster, says, has_checkpoint, array) = (&cluster, &says, &has_checkpoint, &array);
             scope.spawn(move || {
                 let start = Instant::now();
-                while !began(number) {
-                    assert!(start.elapsed() < PATIENCE, "task {number} never starts{}", cluster.logs());
-                    sleep(Duration::from_millis(20));
+                let _held = loop {
+                    if has_checkpoint(number)
+                        && let Some(held) = Held::trial(array, number)
+                    {
+                        break held;
+                    }
+                    assert!(start.elapsed() < PATIENCE, "task {number} never trains{}", cluster.logs());
+                    sleep(Duration::from_millis(5));
+                };
+                let task = format!("{array}_{number}");
+                match number {
+                    0 | 1 => drop(cluster.insist("scancel", &["--signal=KILL", "--full", &task])),
+                    2 => drop(cluster.insist("scontrol", &["requeue", &task])),
+                    _ => cluster.warn(&task, || says(number, "stopping")),
                 }
-                cluster.insist(blow[0], &[&blow[1..], &[&task]].concat());
             });
         }
     });
     cluster.wait("the next tasks", |_| (4..24).any(began));
     let early = cluster.effsweep(&["collect"]);
     assert!(early.contains("shards"), "while it runs: {early}");
-    cluster.done("scontrol", &["update", "NodeName=n2", "State=DOWN", "Reason=test"]);
+    cluster.insist("scontrol", &["update", "NodeName=n2", "State=DOWN", "Reason=test"]);
     sleep(Duration::from_secs(2));
     // It may be back by itself.
     cluster.command("scontrol", &["update", "NodeName=n2", "State=RESUME"]);
