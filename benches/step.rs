@@ -6,8 +6,9 @@
 //! cargo bench --bench step -- inference bn 1 6 64 32
 //! ```
 //!
-//! `--threads N` sets the threads (2), `--seconds S` the time of a cell (3). Images are made up; a training step is
-//! forward, backward and RMSProp. With a cell on the command line, one line of JSON is printed for `compare.py`.
+//! `--threads N` sets the threads (2), `--seconds S` the time of a cell (3), `--activations` how a training step keeps
+//! them (`f32`, `bf16`, `recomputed`). Images are made up; a training step is forward, backward and RMSProp. With a cell
+//! on the command line, one line of JSON is printed for `compare.py`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
@@ -18,7 +19,7 @@ use effsweep::measure::resources::peak_rss_bytes;
 use effsweep::model::Pass;
 use effsweep::ops::{image, view};
 use effsweep::sweep::Settings;
-use effsweep::sweep::settings::Expand;
+use effsweep::sweep::settings::{Activations, Expand};
 use effsweep::train::{Trainee, smoothed};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -75,7 +76,7 @@ fn cells() -> Vec<Cell> {
     cells
 }
 
-fn settings(cell: &Cell) -> Settings {
+fn settings(cell: &Cell, activations: Activations) -> Settings {
     let mut settings = Settings::default();
     let model = &mut settings.model;
     model.preset = Preset::B0;
@@ -88,12 +89,13 @@ fn settings(cell: &Cell) -> Settings {
     model.stem_stride = Some(if cell.side < 64 { 1 } else { 2 });
     settings.train.batch_size = cell.batch;
     settings.train.resolution = cell.side;
+    settings.train.activations = activations;
     settings
 }
 
 /// Median seconds of a step.
-fn median_step(cell: &Cell, seconds: f64) -> f64 {
-    let settings = settings(cell);
+fn median_step(cell: &Cell, activations: Activations, seconds: f64) -> f64 {
+    let settings = settings(cell, activations);
     let mut trainee = Trainee::new(&settings, CLASSES, 0).unwrap();
     let labels: Vec<usize> = (0..cell.batch).map(|image| image % CLASSES).collect();
     let targets = smoothed(&labels, CLASSES, 0.1);
@@ -130,13 +132,14 @@ fn median_of(seconds: f64, mut step: impl FnMut()) -> f64 {
 
 fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let mut option = |name: &str, default: f64| {
-        let Some(at) = words.iter().position(|word| word == name) else { return default };
-        let value = words[at + 1].parse().unwrap();
-        words.drain(at..at + 2);
-        value
+    let mut option = |name: &str| {
+        let at = words.iter().position(|word| word == name)?;
+        words.drain(at..at + 2).nth(1)
     };
-    let (threads, seconds) = (option("--threads", 2.0) as usize, option("--seconds", 3.0));
+    let threads = option("--threads").map_or(2, |word| word.parse().unwrap());
+    let seconds = option("--seconds").map_or(3.0, |word| word.parse().unwrap());
+    let activations =
+        option("--activations").map_or(Activations::F32, |word| serde_json::from_value(word.into()).unwrap());
     rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global().unwrap();
     if let [kind, norm, group_size, expansion, batch, side] = words.as_slice() {
         let cell = Cell {
@@ -147,7 +150,7 @@ fn main() {
             batch: batch.parse().unwrap(),
             side: side.parse().unwrap(),
         };
-        let rate = cell.batch as f64 / median_step(&cell, seconds);
+        let rate = cell.batch as f64 / median_step(&cell, activations, seconds);
         let peak_mib = peak_rss_bytes() as f64 / 1048576.0;
         println!("{{\"images_per_s\": {rate:.2}, \"peak_mib\": {peak_mib:.1}}}");
         return;
@@ -155,7 +158,7 @@ fn main() {
     println!("{:<10} {:<6} {:>3} {:>6} {:>5} {:>11}", "", "norm", "G", "batch", "side", "images/s");
     for cell in cells() {
         let kind = if cell.training { "training" } else { "inference" };
-        let rate = cell.batch as f64 / median_step(&cell, seconds);
+        let rate = cell.batch as f64 / median_step(&cell, activations, seconds);
         println!(
             "{kind:<10} {:<6} {:>3} {:>6} {:>5} {rate:>11.1}",
             cell.norm, cell.group_size, cell.batch, cell.side

@@ -1,64 +1,105 @@
 //! Vectors that are used again from layer to layer and step to step.
 //!
 //! A fresh large vector costs a page fault for every 4 KiB, which is slower than filling it; a training step asks for
-//! the same lengths again and again. What is dropped waits here for the next to ask.
+//! the same lengths again and again, and for similar ones from block to block. What is dropped waits here for the next
+//! to ask.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
+use half::bf16;
+
 /// Idle vectors by length.
-static IDLE: Mutex<BTreeMap<usize, Vec<Vec<f32>>>> = Mutex::new(BTreeMap::new());
+type Idle<T> = Mutex<BTreeMap<usize, Vec<Vec<T>>>>;
+
+/// A number that vectors of wait to be used again.
+pub trait Number: Copy + Default + 'static {
+    #[doc(hidden)]
+    fn idle() -> &'static Idle<Self>;
+}
+
+impl Number for f32 {
+    fn idle() -> &'static Idle<Self> {
+        static IDLE: Idle<f32> = Mutex::new(BTreeMap::new());
+        &IDLE
+    }
+}
+
+impl Number for bf16 {
+    fn idle() -> &'static Idle<Self> {
+        static IDLE: Idle<bf16> = Mutex::new(BTreeMap::new());
+        &IDLE
+    }
+}
 
 /// A vector that goes back when it is dropped.
 #[derive(Debug, Default)]
-pub struct Buffer(Vec<f32>);
+pub struct Buffer<T: Number = f32> {
+    /// At least as many values as are in use.
+    values: Vec<T>,
+    length: usize,
+}
 
-impl Buffer {
+/// The shortest idle vector of at least that length, unless more than a third of it would be idle still.
+fn take<T>(idle: &mut BTreeMap<usize, Vec<Vec<T>>>, length: usize) -> Option<Vec<T>> {
+    let (&found, vectors) = idle.range_mut(length..=length + length / 2).next()?;
+    let vector = vectors.pop();
+    if vectors.is_empty() {
+        idle.remove(&found);
+    }
+    vector
+}
+
+impl<T: Number> Buffer<T> {
     /// `length` values, whatever was in them before.
     pub fn stale(length: usize) -> Self {
-        let idle = IDLE.lock().ok().and_then(|mut idle| idle.get_mut(&length)?.pop());
-        Self(idle.unwrap_or_else(|| vec![0.0; length]))
+        let idle = T::idle().lock().ok().and_then(|mut idle| take(&mut idle, length));
+        Self { values: idle.unwrap_or_else(|| vec![T::default(); length]), length }
     }
 
     /// `length` zeros.
     pub fn zeros(length: usize) -> Self {
         let mut buffer = Self::stale(length);
-        buffer.fill(0.0);
+        buffer.fill(T::default());
         buffer
     }
 }
 
-impl Drop for Buffer {
+impl<T: Number> Drop for Buffer<T> {
     fn drop(&mut self) {
-        let values = std::mem::take(&mut self.0);
+        let values = std::mem::take(&mut self.values);
         if !values.is_empty()
-            && let Ok(mut idle) = IDLE.lock()
+            && let Ok(mut idle) = T::idle().lock()
         {
             idle.entry(values.len()).or_default().push(values);
         }
     }
 }
 
-impl Deref for Buffer {
-    type Target = [f32];
+impl<T: Number> Deref for Buffer<T> {
+    type Target = [T];
 
-    fn deref(&self) -> &[f32] {
-        &self.0
+    fn deref(&self) -> &[T] {
+        &self.values[..self.length]
     }
 }
 
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+impl<T: Number> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.values[..self.length]
     }
 }
 
 /// Gives the memory of all idle vectors back: before work of other shapes begins.
 pub fn release_idle() {
-    if let Ok(mut idle) = IDLE.lock() {
-        idle.clear();
+    fn clear<T: Number>() {
+        if let Ok(mut idle) = T::idle().lock() {
+            idle.clear();
+        }
     }
+    clear::<f32>();
+    clear::<bf16>();
 }
 
 #[cfg(test)]
@@ -67,15 +108,29 @@ mod tests {
 
     #[test]
     fn a_dropped_buffer_is_the_next_of_its_length() {
-        // A length that no other test asks for.
+        // Lengths that no other test asks for.
         let length = 1_000_003;
-        let mut first = Buffer::stale(length);
+        let mut first: Buffer = Buffer::stale(length);
         first[7] = 5.0;
         let place = first.as_ptr();
         drop(first);
-        let again = Buffer::stale(length);
+        let again: Buffer = Buffer::stale(length);
         assert_eq!((again.as_ptr(), again[7]), (place, 5.0));
         drop(again);
-        assert!(Buffer::zeros(length).iter().all(|value| *value == 0.0));
+        assert!(Buffer::<f32>::zeros(length).iter().all(|value| *value == 0.0));
+    }
+
+    #[test]
+    fn a_slightly_longer_one_serves_too() {
+        let length = 3_000_001;
+        let first: Buffer = Buffer::stale(length);
+        let place = first.as_ptr();
+        drop(first);
+        let much_shorter: Buffer = Buffer::stale(length / 2);
+        assert_ne!(much_shorter.as_ptr(), place);
+        let shorter: Buffer = Buffer::stale(length - 1000);
+        assert_eq!((shorter.as_ptr(), shorter.len()), (place, length - 1000));
+        drop(shorter);
+        assert_eq!(Buffer::<f32>::stale(length).as_ptr(), place, "it goes back whole");
     }
 }

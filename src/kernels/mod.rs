@@ -17,6 +17,7 @@ mod norm;
 mod optimizer;
 mod pool;
 mod proxy_norm;
+mod rounding;
 mod signals;
 mod simd;
 mod squeeze_excite;

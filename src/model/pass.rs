@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::parameters::{ParameterId, Parameters};
 use super::signals::Signals;
-use crate::ops::{Moments, ProxyMoments};
+use crate::ops::{Moments, ProxyMoments, Storage};
 
 /// What a layer needs to know of the pass it is part of.
 pub struct Pass<'a> {
@@ -43,6 +43,8 @@ impl<'a> Pass<'a> {
 /// A training pass's randomness, and the batch statistics it leaves behind.
 pub struct Training {
     stream: ChaCha8Rng,
+    /// How the expanded activations of its blocks wait for the way back.
+    pub(super) storage: Storage,
     observed: Vec<Observed>,
 }
 
@@ -58,7 +60,12 @@ struct Observed {
 impl Training {
     /// A pass that draws from `stream`.
     pub fn new(stream: ChaCha8Rng) -> Self {
-        Self { stream, observed: Vec::new() }
+        Self { stream, storage: Storage::default(), observed: Vec::new() }
+    }
+
+    /// The same, with expanded activations kept like that.
+    pub fn storing(self, storage: Storage) -> Self {
+        Self { storage, ..self }
     }
 
     /// `count` factors that are 0 with probability `rate` and `1 / (1 − rate)` otherwise.

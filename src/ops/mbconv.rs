@@ -8,7 +8,9 @@ use super::norm::{Affine, ProxyScaling, Tensors as NormTensors};
 use super::proxy_norm::ProxyMoments;
 use super::tape::{on_way_back, tensor};
 use super::{ConvShape, Image, SqueezeExcite, Vector, view};
-use crate::kernels::mbconv::{Block, BlockMoments, BlockNorm, BlockShape, BlockWeights, NormStatistics};
+use crate::kernels::mbconv::{
+    Block, BlockMoments, BlockNorm, BlockShape, BlockWeights, NormStatistics, Storage,
+};
 use crate::kernels::{ConvGeometry, Moments};
 
 /// Where the statistics of a block's norm come from.
@@ -58,6 +60,8 @@ pub struct MbConv<'a> {
     pub residual: bool,
     /// A factor an image for what is added; 1 throughout if absent.
     pub survival: Option<Vec<f32>>,
+    /// How its expanded activations wait for the way back, if there is one.
+    pub storage: Storage,
 }
 
 /// The block's output; with it, of batch norms, the batch's moments.
@@ -72,7 +76,7 @@ pub fn mbconv<T: Tape<f32, Cpu> + 'static>(
     let tensors = Tensors::of(&block, *x.shape());
     let spatial = tensors.shape.spatial;
     let mut y = vec![0.0; spatial.n * spatial.h_out() * spatial.w_out() * block.c_out];
-    let kept = tensors.block().forward(view(&x), &mut y, T::OWNS_TAPE);
+    let kept = tensors.block().forward(view(&x), &mut y, T::OWNS_TAPE.then_some(block.storage));
     let moments = kept.moments().cloned();
     let y = tensor(x.device(), y, (spatial.n, spatial.h_out(), spatial.w_out(), block.c_out));
     on_way_back(&mut tape, &y, move |grads, dy| {

@@ -26,7 +26,7 @@ pub use residual::residual;
 pub use tape::{image, matrix};
 pub use view::{view, view_mut};
 
-pub use crate::kernels::mbconv::BlockMoments;
+pub use crate::kernels::mbconv::{BlockMoments, Storage};
 pub use crate::kernels::{Activation, ChannelSignals, Moments, Padding};
 
 use dfdx::tensor::{Cpu, NoneTape, Tensor};

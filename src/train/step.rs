@@ -9,8 +9,8 @@ use super::error::TrainError;
 use super::optimizer::Optimizer;
 use super::targets::largest;
 use crate::model::{Cut, EfficientNet, Parameters, Pass, Recipe, Training};
-use crate::ops::{Image, image, matrix, view};
-use crate::sweep::settings::{Model, ProxyPlacement, Settings, Train};
+use crate::ops::{Image, Storage, image, matrix, view};
+use crate::sweep::settings::{Activations, Model, ProxyPlacement, Settings, Train};
 
 /// A network that is being trained.
 pub struct Trainee {
@@ -23,6 +23,7 @@ pub struct Trainee {
     /// What comes before it is frozen.
     cut: Cut,
     batch_norm_decay: f32,
+    storage: Storage,
     classes: usize,
 }
 
@@ -48,6 +49,14 @@ pub fn recipe(model: &Model) -> Recipe {
     }
 }
 
+fn storage(activations: Activations) -> Storage {
+    match activations {
+        Activations::F32 => Storage::Full,
+        Activations::Bf16 => Storage::Rounded,
+        Activations::Recomputed => Storage::Recomputed,
+    }
+}
+
 impl Trainee {
     /// A network of `settings` for that many classes, at its start.
     ///
@@ -58,7 +67,8 @@ impl Trainee {
         let (network, parameters) = EfficientNet::new(&shape, &recipe(&settings.model), seed);
         let optimizer = Optimizer::new(&settings.train, &parameters);
         let batch_norm_decay = settings.model.batch_norm_decay as f32;
-        Ok(Self { network, parameters, optimizer, cut: Cut::Nothing, batch_norm_decay, classes })
+        let storage = storage(settings.train.activations);
+        Ok(Self { network, parameters, optimizer, cut: Cut::Nothing, batch_norm_decay, storage, classes })
     }
 
     /// A network of `settings` with these parameters, to be trained as `train` says on what comes after `cut`.
@@ -109,7 +119,7 @@ impl Trainee {
         stream: ChaCha8Rng,
     ) -> Result<Outcome, TrainError> {
         let n = targets.len() / self.classes;
-        let mut training = Training::new(stream);
+        let mut training = Training::new(stream).storing(self.storage);
         let mut pass = Pass::training(&self.parameters, &mut training);
         let logits = self.network.after(features.leaky_traced(), self.cut, &mut pass);
         let hits = largest(view(&logits), self.classes).zip(largest(&targets, self.classes));

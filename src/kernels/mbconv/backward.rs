@@ -17,14 +17,14 @@ impl Block<'_> {
     pub fn backward(&self, kept: Kept, x: &[f32], dy: &[f32], dx: &mut [f32]) -> BlockGradients {
         let steps = Steps::new(self);
         let Kept { tiles, shared } = kept;
-        assert!(tiles.iter().all(|tile| !tile.d.is_empty()), "the tiles were kept");
+        assert!(tiles.iter().all(|tile| !tile.p.is_empty()), "the tiles were kept");
         let mut parts = split(tiles, dx, self.shape.pixels_in() * self.shape.c_in);
         if self.weights.sees_batch() {
             self.batch_backward(&steps, &mut parts, &shared, x, dy);
         } else {
             for_items(&mut parts, |item| {
                 let means = steps.to_projection_norm(item, &shared, dy);
-                let means = steps.through_projection(item, &shared, &means);
+                let means = steps.through_projection(item, &shared, &means, x);
                 if let Some(means) = steps.through_spatial(item, &shared, &means, x) {
                     steps.through_expansion(item, &shared, &means, x);
                 }
@@ -55,7 +55,7 @@ impl Block<'_> {
         });
         let of_project = means(parts, &weights.project_norm, pixels_out, |sums| &sums.project_norm);
         for_items(parts, |item| {
-            steps.through_projection(item, shared, &of_project);
+            steps.through_projection(item, shared, &of_project, x);
         });
         let of_spatial = means(parts, &weights.spatial_norm, pixels_out, |sums| &sums.spatial_norm);
         for_items(parts, |item| {
@@ -129,6 +129,7 @@ impl Steps<'_> {
         item: &mut Item<'_>,
         shared: &Shared,
         means: &GradientMeans,
+        x: &[f32],
     ) -> GradientMeans {
         let (shape, weights) = (&self.block.shape, &self.block.weights);
         let (pixels, c_mid, c_out) =
@@ -136,6 +137,7 @@ impl Steps<'_> {
         let pass = weights.project_norm.pass(shape.pixels_out(), Activation::Identity);
         let statistics = passed(&item.tile.project, &shared.project);
         pass.input_gradient(&item.tile.p, statistics, means, item.gradient);
+        self.fetch(item.tile, shared, x);
         let b = self.activated_spatial(item.tile, shared);
         let mut gradient = Buffer::stale(pixels * c_mid);
         tile_product_nt(&mut gradient, item.gradient, weights.project, pixels, c_out, c_mid);

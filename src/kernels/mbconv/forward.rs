@@ -4,19 +4,20 @@ use super::super::buffers::Buffer;
 use super::super::conv::Plan;
 use super::super::gemm::tile_product;
 use super::super::norm::{PartMoments, Statistics};
+use super::super::rounding::widened;
 use super::super::squeeze_excite::{Gate, GateShape};
 use super::super::threads::map_items;
 use super::super::{Activation, Moments};
-use super::tile::{Kept, Shared, Tile, passed, tiles};
+use super::tile::{Kept, Shared, Storage, Tile, passed, tiles};
 use super::{Block, BlockMoments, BlockNorm, NormStatistics};
 
 impl<'a> Block<'a> {
-    /// `y (n, h_out, w_out, c_out)` of `x (n, h, w, c_in)`. What comes back is what the way back needs, if `keep`;
-    /// of batch norms, the moments in any case.
+    /// `y (n, h_out, w_out, c_out)` of `x (n, h, w, c_in)`. What comes back is what the way back needs, if it is to be
+    /// kept; of batch norms, the moments in any case.
     ///
     /// # Panics
     /// If a slice has another length than the shape says.
-    pub fn forward(&self, x: &[f32], y: &mut [f32], keep: bool) -> Kept {
+    pub fn forward(&self, x: &[f32], y: &mut [f32], keep: Option<Storage>) -> Kept {
         let n = self.shape.spatial.n;
         assert_eq!(x.len(), n * self.shape.pixels_in() * self.shape.c_in);
         assert_eq!(y.len(), n * self.shape.pixels_out() * self.shape.c_out);
@@ -30,7 +31,7 @@ impl<'a> Block<'a> {
             rest = others;
         }
         if self.weights.sees_batch() {
-            return steps.batch(x, outputs);
+            return steps.batch(x, outputs, keep);
         }
         let shared = steps.frozen();
         let tiles = map_items(outputs, |(mut tile, y)| {
@@ -38,7 +39,7 @@ impl<'a> Block<'a> {
             steps.spatial(&mut tile, &shared, x);
             steps.project(&mut tile, &shared);
             steps.finish(&tile, &shared, x, y);
-            if keep { tile } else { Tile::default() }
+            tile.kept(keep)
         });
         Kept { tiles, shared }
     }
@@ -68,7 +69,7 @@ impl<'a> Steps<'a> {
     }
 
     /// All tiles up to a norm, then the batch's moments, then on.
-    fn batch(&self, x: &[f32], mut tiles: Vec<(Tile, &mut [f32])>) -> Kept {
+    fn batch(&self, x: &[f32], mut tiles: Vec<(Tile, &mut [f32])>, keep: Option<Storage>) -> Kept {
         let mut shared = Shared::default();
         let moments = |tiles: &mut Vec<(Tile, &mut [f32])>,
                        norm: &BlockNorm<'_>,
@@ -93,6 +94,8 @@ impl<'a> Steps<'a> {
         let c_out = self.block.shape.c_out;
         let (statistics, project) = moments(&mut tiles, &self.block.weights.project_norm, &|tile| {
             self.project(tile, &shared);
+            // What follows needs them no more.
+            tile.put_away(keep.unwrap_or(Storage::Recomputed));
             PartMoments::of(&tile.p, c_out)
         });
         shared.project = Some(statistics);
@@ -120,13 +123,20 @@ impl<'a> Steps<'a> {
     }
 
     fn expand(&self, tile: &mut Tile, x: &[f32]) {
-        let Some((weight, norm)) = self.block.weights.expand else { return };
+        let Some((_, norm)) = self.block.weights.expand else { return };
+        let shape = &self.block.shape;
+        tile.e = self.expansion(tile, x);
+        tile.expand = own(&norm, &tile.e, shape.pixels_in(), shape.c_mid());
+    }
+
+    /// The expansion; empty where the block does not expand.
+    fn expansion(&self, tile: &Tile, x: &[f32]) -> Buffer {
+        let Some((weight, _)) = self.block.weights.expand else { return Buffer::default() };
         let shape = &self.block.shape;
         let pixels = tile.images.len() * shape.pixels_in();
         let mut e = Buffer::stale(pixels * shape.c_mid());
         tile_product(&mut e, self.input(tile, x), weight, pixels, shape.c_in, shape.c_mid());
-        tile.e = e;
-        tile.expand = own(&norm, &tile.e, shape.pixels_in(), shape.c_mid());
+        e
     }
 
     /// The expansion, normalized and activated; nothing where the block does not expand.
@@ -138,12 +148,30 @@ impl<'a> Steps<'a> {
         Some(a)
     }
 
-    fn spatial(&self, tile: &mut Tile, shared: &Shared, x: &[f32]) {
+    /// The spatial convolution of the tile's activated expansion.
+    fn convolved(&self, tile: &Tile, shared: &Shared, x: &[f32]) -> Buffer {
         let shape = &self.block.shape;
         let a = self.activated_expansion(tile, shared);
         let mut d = Buffer::stale(tile.images.len() * shape.pixels_out() * shape.c_mid());
         self.plan.forward(a.as_deref().unwrap_or_else(|| self.input(tile, x)), &mut d);
-        tile.d = d;
+        d
+    }
+
+    /// What was put away of the tile, or that again.
+    pub(super) fn fetch(&self, tile: &mut Tile, shared: &Shared, x: &[f32]) {
+        match tile.waiting.take() {
+            Some([e, d]) => (tile.e, tile.d) = (widened(&e), widened(&d)),
+            None if tile.d.is_empty() => {
+                tile.e = self.expansion(tile, x);
+                tile.d = self.convolved(tile, shared, x);
+            }
+            None => {}
+        }
+    }
+
+    fn spatial(&self, tile: &mut Tile, shared: &Shared, x: &[f32]) {
+        let shape = &self.block.shape;
+        tile.d = self.convolved(tile, shared, x);
         tile.spatial = own(&self.block.weights.spatial_norm, &tile.d, shape.pixels_out(), shape.c_mid());
     }
 

@@ -9,7 +9,7 @@
 //! whole batch they pass through memory a dozen times; here a tile of images goes through all layers before the next
 //! begins (Labatie et al. 2021 name this freedom of batch-independent norms). Batch norm cannot do that: its tiles stop at
 //! each norm until all have contributed their moments. Either way the way back needs `e`, `d` and `p`, which are
-//! kept, and computes `a` and `b` again.
+//! kept, and computes `a` and `b` again; of `e` and `d`, which are large, [`Storage`] says how.
 //!
 //! Tiles hang on shapes alone and their sums are added in order, so no result depends on the number of threads.
 
@@ -27,7 +27,7 @@ use super::squeeze_excite::{GateGradients, GateWeights};
 use super::threads::add_in_order;
 use super::{Activation, AffineGradients, ConvGeometry};
 
-pub use tile::Kept;
+pub use tile::{Kept, Storage};
 
 /// Sizes of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

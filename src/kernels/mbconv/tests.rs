@@ -223,10 +223,10 @@ impl Numbers {
         (y, all)
     }
 
-    fn at_once(&self, x: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<(&'static str, Vec<f32>)>) {
+    fn at_once(&self, x: &[f32], dy: &[f32], storage: Storage) -> (Vec<f32>, Vec<(&'static str, Vec<f32>)>) {
         let block = self.block();
         let mut y = vec![f32::NAN; dy.len()];
-        let kept = block.forward(x, &mut y, true);
+        let kept = block.forward(x, &mut y, Some(storage));
         let mut dx = vec![0.0; x.len()];
         let d = block.backward(kept, x, dy, &mut dx);
         let total = |gradient: WeightGradient, count: usize| {
@@ -278,13 +278,30 @@ fn tiles_and_layers_come_to_the_same() {
         let numbers = Numbers::new(case);
         let x = case.x();
         let dy = random(case.n * case.shape().pixels_out() * case.c_out, 20);
-        let (y, gradients) = numbers.at_once(&x, &dy);
+        let (y, gradients) = numbers.at_once(&x, &dy, Storage::Full);
         let (expected_y, expected) = numbers.by_layers(&x, &dy);
         assert_close(&format!("case {index} y"), &y, &expected_y, 1e-5);
         assert_eq!(gradients.len(), expected.len());
         for ((name, got), (expected_name, expected)) in gradients.iter().zip(&expected) {
             assert_eq!(name, expected_name);
             assert_close(&format!("case {index} {name}"), got, expected, 2e-4);
+        }
+    }
+}
+
+#[test]
+fn recomputing_changes_no_bit_and_rounding_few() {
+    for (index, case) in cases().into_iter().enumerate() {
+        let numbers = Numbers::new(case);
+        let x = case.x();
+        let dy = random(case.n * case.shape().pixels_out() * case.c_out, 20);
+        let full = numbers.at_once(&x, &dy, Storage::Full);
+        assert!(full == numbers.at_once(&x, &dy, Storage::Recomputed), "case {index}");
+        let (y, gradients) = numbers.at_once(&x, &dy, Storage::Rounded);
+        assert_eq!(y, full.0, "case {index}");
+        assert!(gradients != full.1, "case {index}: nothing was rounded");
+        for ((name, got), (_, expected)) in gradients.iter().zip(&full.1) {
+            assert_close(&format!("case {index} {name}"), got, expected, 0.02);
         }
     }
 }
@@ -304,7 +321,7 @@ fn threads_change_no_bit() {
         let x = case.x();
         let dy = random(case.n * case.shape().pixels_out() * case.c_out, 20);
         same_for_any_threads(|| {
-            let (y, gradients) = numbers.at_once(&x, &dy);
+            let (y, gradients) = numbers.at_once(&x, &dy, Storage::Full);
             y.into_iter().chain(gradients.into_iter().flat_map(|(_, gradient)| gradient)).collect()
         });
     }
@@ -319,5 +336,5 @@ fn what_is_not_kept_is_computed_all_the_same() {
         numbers.block().forward(&x, &mut y, keep);
         y
     };
-    assert_eq!(run(true), run(false));
+    assert_eq!(run(Some(Storage::Full)), run(None));
 }

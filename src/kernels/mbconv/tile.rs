@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use half::bf16;
+
 use super::super::buffers::Buffer;
 use super::super::norm::Statistics;
+use super::super::rounding::rounded;
 use super::super::squeeze_excite::Gate;
 use super::{BlockMoments, BlockShape};
 
@@ -24,6 +27,18 @@ pub(super) fn tiles(shape: &BlockShape) -> Vec<Range<usize>> {
     (0..n).step_by(images).map(|first| first..n.min(first + images)).collect()
 }
 
+/// How a block's expanded activations wait for the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Storage {
+    /// As they are.
+    #[default]
+    Full,
+    /// Rounded to bfloat16. The way through sees them unrounded, gradients see them rounded.
+    Rounded,
+    /// Not at all: they are computed again, to the same bits.
+    Recomputed,
+}
+
 /// What a tile keeps.
 #[derive(Debug, Default)]
 pub(super) struct Tile {
@@ -32,6 +47,8 @@ pub(super) struct Tile {
     pub(super) e: Buffer,
     /// Spatial convolution, before its norm.
     pub(super) d: Buffer,
+    /// Both, while they wait rounded.
+    pub(super) waiting: Option<[Buffer<bf16>; 2]>,
     /// Projection, before its norm.
     pub(super) p: Buffer,
     /// Statistics of the tile's own images; a batch's are kept once for all.
@@ -39,6 +56,29 @@ pub(super) struct Tile {
     pub(super) spatial: Option<Statistics>,
     pub(super) project: Option<Statistics>,
     pub(super) gate: Option<Gate>,
+}
+
+impl Tile {
+    /// What the way back needs of it; nothing, if none is to be kept.
+    pub(super) fn kept(mut self, keep: Option<Storage>) -> Self {
+        match keep {
+            Some(storage) => {
+                self.put_away(storage);
+                self
+            }
+            None => Self::default(),
+        }
+    }
+
+    /// Lays its expanded activations away until the way back.
+    pub(super) fn put_away(&mut self, storage: Storage) {
+        match storage {
+            Storage::Full => return,
+            Storage::Rounded => self.waiting = Some([rounded(&self.e), rounded(&self.d)]),
+            Storage::Recomputed => {}
+        }
+        (self.e, self.d) = Default::default();
+    }
 }
 
 /// What a block keeps for the way back.

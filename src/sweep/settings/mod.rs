@@ -23,7 +23,7 @@ pub use measure::Measure;
 pub use model::{Compensate, Expand, Model, ProxyPlacement};
 pub use run::{Keep, Run};
 pub use setting::Setting;
-pub use train::{Average, Optimizer, Resizing, Schedule, Train};
+pub use train::{Activations, Average, Optimizer, Resizing, Schedule, Train};
 
 use std::ops::RangeInclusive;
 

@@ -54,6 +54,8 @@ pub struct Train {
     pub resize_from: Option<usize>,
     /// Share of the batches that CutMix cuts (none for B0 in the paper, 0.49 for B1, 0.565 for B2 and B3).
     pub cutmix: f64,
+    /// How the expanded activations of blocks are kept from the way through to the way back.
+    pub activations: Activations,
 }
 
 impl Default for Train {
@@ -80,6 +82,7 @@ impl Default for Train {
             cutmix: 0.0,
             resizing: Resizing::None,
             resize_from: None,
+            activations: Activations::F32,
         }
     }
 }
@@ -175,6 +178,18 @@ pub enum Resizing {
     Progressive,
     /// Every step at a side of its own, drawn evenly (Hoffer et al. 2019).
     Mixed,
+}
+
+/// How the expanded activations of blocks, most of what a training step holds, are kept for the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activations {
+    /// As they are.
+    F32,
+    /// Rounded to bfloat16: half the memory, and gradients that know of them to 8 bits.
+    Bf16,
+    /// Not kept but computed again: the least memory, more time, the same results.
+    Recomputed,
 }
 
 /// Weight averages.
