@@ -11,6 +11,7 @@ use std::fs;
 use super::oom::control_group;
 use crate::analysis::interval::median;
 use crate::store::{ConfigurationId, MemoryFacts};
+use crate::sweep::settings::Activations;
 
 /// The program itself, its stacks and its smallest buffers.
 const PROGRAM: f64 = 48.0 * MIB;
@@ -18,12 +19,20 @@ const PROGRAM: f64 = 48.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Vectors as long as the parameters at the peak: values, gradients, averages, the optimizer's, a checkpoint's as values
-/// and again as bytes. Fitted, with [`HELD`], to the peaks of two presets over batches of 8 to 256 at 32 and 64 pixels:
+/// and again as bytes. Fitted, with [`held`], to the peaks of two presets over batches of 8 to 256 at 32 and 64 pixels:
 /// all 24 lie between 3 % above what is computed and 25 % below.
 const VECTORS: f64 = 22.0;
 
-/// Bytes that a step holds at its peak for each byte of activations of its images: the gradients beside them.
-const HELD: f64 = 1.7;
+/// Bytes that a step holds at its peak for each byte of activations of its images: the gradients beside them, less what
+/// is rounded or computed again. The two smaller ones are batch norm's at 64 and 128 pixels, whose blocks hold a whole batch's
+/// while they work; without batches it is less.
+const fn held(activations: Activations) -> f64 {
+    match activations {
+        Activations::F32 => 1.7,
+        Activations::Bf16 => 1.25,
+        Activations::Recomputed => 1.1,
+    }
+}
 
 /// No correction goes further than this: trials that ended before their first step say little about the others.
 const LEAST_CORRECTION: f64 = 0.5;
@@ -80,7 +89,7 @@ impl Memory {
 fn computed(facts: &MemoryFacts) -> f64 {
     let parameters = facts.parameters as f64 * size_of::<f32>() as f64;
     let activations = facts.activation_bytes as f64 * f64::from(facts.batch_size);
-    PROGRAM + VECTORS * parameters + HELD * activations
+    PROGRAM + VECTORS * parameters + held(facts.activations) * activations
 }
 
 /// What workers may have by default: most of what is free now, here and in this control group.
@@ -112,7 +121,8 @@ mod tests {
     use super::*;
 
     fn facts(batch_size: u32, seen_bytes: Option<u64>) -> MemoryFacts {
-        MemoryFacts { parameters: 1_000_000, activation_bytes: 1 << 20, batch_size, seen_bytes }
+        let activations = Activations::F32;
+        MemoryFacts { parameters: 1_000_000, activation_bytes: 1 << 20, batch_size, activations, seen_bytes }
     }
 
     fn memory(facts: &[MemoryFacts]) -> Memory {
@@ -125,6 +135,15 @@ mod tests {
         let (small, large) = (memory.need(ConfigurationId(0)), memory.need(ConfigurationId(1)));
         assert!(large > small + 50 * (1 << 20), "{small} {large}");
         assert_eq!(memory.need(ConfigurationId(9)), 0);
+    }
+
+    #[test]
+    fn what_is_not_kept_needs_no_memory() {
+        let kept_as = |activations| MemoryFacts { activations, ..facts(64, None) };
+        let all = [Activations::Recomputed, Activations::Bf16, Activations::F32].map(kept_as);
+        let memory = memory(&all);
+        let needs = [0, 1, 2].map(|id| memory.need(ConfigurationId(id)));
+        assert!(needs.is_sorted_by(|a, b| a < b), "{needs:?}");
     }
 
     #[test]

@@ -200,6 +200,9 @@ impl Plan {
         let rounds = if measure.enabled { number(measure.rounds) } else { 0 };
         let mut plan = Self::default();
         plan.counts.trials = only.map_or(sweep.trial_count(), HashSet::len);
+        // Memory that is never written to costs nothing; doubling holds three times as much in the end.
+        plan.todo.reserve_exact(plan.counts.trials);
+        plan.to_measure.reserve_exact(sweep.keys().len());
         plan.counts.orphaned = known.asked_before;
         let fine_tunings: Vec<String> = sweep.fine_tunings().iter().map(ToString::to_string).collect();
         for (configuration, (key, tests)) in sweep.keys().enumerate() {

@@ -190,6 +190,7 @@ fn resolved_settings_are_a_sweep_file_of_their_own() {
 #[test]
 fn the_sweeps_that_come_along_are_valid() {
     let expected = [
+        ("activations-small.toml", 6),
         ("alignment-small.toml", 2),
         ("cifar10.toml", 32),
         ("paper-group-size-small.toml", 6),

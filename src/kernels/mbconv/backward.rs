@@ -6,7 +6,7 @@ use super::super::gemm::{add_tile_product_nt, tile_product_nt};
 use super::super::norm::{GradientMeans, Statistics, Sums};
 use super::forward::Steps;
 use super::parts::{Item, Part, PartSums, add_product, add_sums, for_items, split};
-use super::tile::{Kept, Shared, passed};
+use super::tile::{Expanded, Kept, Shared, passed};
 use super::{Block, BlockGradients, BlockNorm, NormStatistics, WeightGradient};
 
 impl Block<'_> {
@@ -137,7 +137,7 @@ impl Steps<'_> {
         let pass = weights.project_norm.pass(shape.pixels_out(), Activation::Identity);
         let statistics = passed(&item.tile.project, &shared.project);
         pass.input_gradient(&item.tile.p, statistics, means, item.gradient);
-        self.fetch(item.tile, shared, x);
+        self.recompute(item.tile, shared, x);
         let b = self.activated_spatial(item.tile, shared);
         let mut gradient = Buffer::stale(pixels * c_mid);
         tile_product_nt(&mut gradient, item.gradient, weights.project, pixels, c_out, c_mid);
@@ -157,7 +157,8 @@ impl Steps<'_> {
         *item.gradient = gradient;
         let statistics = passed(&item.tile.spatial, &shared.spatial);
         let place = (shape.pixels_out(), Activation::Swish);
-        let (sums, means) = affine(&weights.spatial_norm, place, &item.tile.d, statistics, item.gradient);
+        let (sums, means) =
+            affine(&weights.spatial_norm, place, &item.tile.d.values(), statistics, item.gradient);
         add_sums(&mut item.sums.spatial_norm, sums);
         means
     }
@@ -174,8 +175,8 @@ impl Steps<'_> {
         let (shape, weights) = (&self.block.shape, &self.block.weights);
         let pass = weights.spatial_norm.pass(shape.pixels_out(), Activation::Swish);
         let statistics = passed(&item.tile.spatial, &shared.spatial);
-        pass.input_gradient(&item.tile.d, statistics, means, item.gradient);
-        item.tile.d = Buffer::default();
+        pass.input_gradient(&item.tile.d.values(), statistics, means, item.gradient);
+        item.tile.d = Expanded::default();
         let a = self.activated_expansion(item.tile, shared);
         let input = a.as_deref().unwrap_or_else(|| self.input(item.tile, x));
         if item.sums.spatial.is_empty() {
@@ -192,7 +193,7 @@ impl Steps<'_> {
         *item.gradient = gradient;
         let statistics = passed(&item.tile.expand, &shared.expand);
         let place = (shape.pixels_in(), Activation::Swish);
-        let (sums, means) = affine(norm, place, &item.tile.e, statistics, item.gradient);
+        let (sums, means) = affine(norm, place, &item.tile.e.values(), statistics, item.gradient);
         add_sums(&mut item.sums.expand_norm, sums);
         Some(means)
     }
@@ -204,8 +205,8 @@ impl Steps<'_> {
         let (pixels, c_in, c_mid) = (item.tile.images.len() * shape.pixels_in(), shape.c_in, shape.c_mid());
         let pass = norm.pass(shape.pixels_in(), Activation::Swish);
         let statistics = passed(&item.tile.expand, &shared.expand);
-        pass.input_gradient(&item.tile.e, statistics, means, item.gradient);
-        item.tile.e = Buffer::default();
+        pass.input_gradient(&item.tile.e.values(), statistics, means, item.gradient);
+        item.tile.e = Expanded::default();
         let input = self.input(item.tile, x);
         add_product(&mut item.sums.expand, input, item.gradient, (pixels, c_in, c_mid));
         add_tile_product_nt(item.dx, item.gradient, weight, pixels, c_mid, c_in);

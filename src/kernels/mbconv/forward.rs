@@ -4,11 +4,10 @@ use super::super::buffers::Buffer;
 use super::super::conv::Plan;
 use super::super::gemm::tile_product;
 use super::super::norm::{PartMoments, Statistics};
-use super::super::rounding::widened;
 use super::super::squeeze_excite::{Gate, GateShape};
 use super::super::threads::map_items;
 use super::super::{Activation, Moments};
-use super::tile::{Kept, Shared, Storage, Tile, passed, tiles};
+use super::tile::{Expanded, Kept, Shared, Storage, Tile, passed, tiles};
 use super::{Block, BlockMoments, BlockNorm, NormStatistics};
 
 impl<'a> Block<'a> {
@@ -78,24 +77,26 @@ impl<'a> Steps<'a> {
             Statistics::of_parts(&parts, norm.epsilon)
         };
         let c_mid = self.block.shape.c_mid();
+        // What goes on needs nothing but the last layer's values.
+        let storage = keep.unwrap_or(Storage::Recomputed);
         let expand: Option<Moments> = self.block.weights.expand.map(|(_, norm)| {
             let (statistics, batch) = moments(&mut tiles, &norm, &|tile| {
                 self.expand(tile, x);
-                PartMoments::of(&tile.e, c_mid)
+                PartMoments::of(&tile.e.values(), c_mid)
             });
             shared.expand = Some(statistics);
             batch
         });
         let (statistics, spatial) = moments(&mut tiles, &self.block.weights.spatial_norm, &|tile| {
             self.spatial(tile, &shared, x);
-            PartMoments::of(&tile.d, c_mid)
+            tile.e.put_away(storage);
+            PartMoments::of(&tile.d.values(), c_mid)
         });
         shared.spatial = Some(statistics);
         let c_out = self.block.shape.c_out;
         let (statistics, project) = moments(&mut tiles, &self.block.weights.project_norm, &|tile| {
             self.project(tile, &shared);
-            // What follows needs them no more.
-            tile.put_away(keep.unwrap_or(Storage::Recomputed));
+            tile.d.put_away(storage);
             PartMoments::of(&tile.p, c_out)
         });
         shared.project = Some(statistics);
@@ -126,60 +127,59 @@ impl<'a> Steps<'a> {
         let Some((_, norm)) = self.block.weights.expand else { return };
         let shape = &self.block.shape;
         tile.e = self.expansion(tile, x);
-        tile.expand = own(&norm, &tile.e, shape.pixels_in(), shape.c_mid());
+        tile.expand = own(&norm, &tile.e.values(), shape.pixels_in(), shape.c_mid());
     }
 
-    /// The expansion; empty where the block does not expand.
-    fn expansion(&self, tile: &Tile, x: &[f32]) -> Buffer {
-        let Some((weight, _)) = self.block.weights.expand else { return Buffer::default() };
+    /// The expansion; nothing where the block does not expand.
+    fn expansion(&self, tile: &Tile, x: &[f32]) -> Expanded {
+        let Some((weight, _)) = self.block.weights.expand else { return Expanded::default() };
         let shape = &self.block.shape;
         let pixels = tile.images.len() * shape.pixels_in();
         let mut e = Buffer::stale(pixels * shape.c_mid());
         tile_product(&mut e, self.input(tile, x), weight, pixels, shape.c_in, shape.c_mid());
-        e
+        Expanded::Full(e)
     }
 
     /// The expansion, normalized and activated; nothing where the block does not expand.
     pub(super) fn activated_expansion(&self, tile: &Tile, shared: &Shared) -> Option<Buffer> {
         let (_, norm) = self.block.weights.expand?;
         let statistics = passed(&tile.expand, &shared.expand);
-        let mut a = Buffer::stale(tile.e.len());
-        norm.pass(self.block.shape.pixels_in(), Activation::Swish).forward(&tile.e, statistics, &mut a);
+        let e = tile.e.values();
+        let mut a = Buffer::stale(e.len());
+        norm.pass(self.block.shape.pixels_in(), Activation::Swish).forward(&e, statistics, &mut a);
         Some(a)
     }
 
     /// The spatial convolution of the tile's activated expansion.
-    fn convolved(&self, tile: &Tile, shared: &Shared, x: &[f32]) -> Buffer {
+    fn convolved(&self, tile: &Tile, shared: &Shared, x: &[f32]) -> Expanded {
         let shape = &self.block.shape;
         let a = self.activated_expansion(tile, shared);
         let mut d = Buffer::stale(tile.images.len() * shape.pixels_out() * shape.c_mid());
         self.plan.forward(a.as_deref().unwrap_or_else(|| self.input(tile, x)), &mut d);
-        d
+        Expanded::Full(d)
     }
 
-    /// What was put away of the tile, or that again.
-    pub(super) fn fetch(&self, tile: &mut Tile, shared: &Shared, x: &[f32]) {
-        match tile.waiting.take() {
-            Some([e, d]) => (tile.e, tile.d) = (widened(&e), widened(&d)),
-            None if tile.d.is_empty() => {
-                tile.e = self.expansion(tile, x);
-                tile.d = self.convolved(tile, shared, x);
-            }
-            None => {}
+    /// Computes the tile's expanded activations again, if they were not kept.
+    pub(super) fn recompute(&self, tile: &mut Tile, shared: &Shared, x: &[f32]) {
+        if tile.d.is_empty() {
+            tile.e = self.expansion(tile, x);
+            tile.d = self.convolved(tile, shared, x);
         }
     }
 
     fn spatial(&self, tile: &mut Tile, shared: &Shared, x: &[f32]) {
         let shape = &self.block.shape;
         tile.d = self.convolved(tile, shared, x);
-        tile.spatial = own(&self.block.weights.spatial_norm, &tile.d, shape.pixels_out(), shape.c_mid());
+        tile.spatial =
+            own(&self.block.weights.spatial_norm, &tile.d.values(), shape.pixels_out(), shape.c_mid());
     }
 
     /// The spatial convolution, normalized and activated.
     pub(super) fn activated_spatial(&self, tile: &Tile, shared: &Shared) -> Buffer {
-        let mut b = Buffer::stale(tile.d.len());
+        let d = tile.d.values();
+        let mut b = Buffer::stale(d.len());
         let pass = self.block.weights.spatial_norm.pass(self.block.shape.pixels_out(), Activation::Swish);
-        pass.forward(&tile.d, passed(&tile.spatial, &shared.spatial), &mut b);
+        pass.forward(&d, passed(&tile.spatial, &shared.spatial), &mut b);
         b
     }
 

@@ -1,12 +1,12 @@
 //! The tiles of a batch, and what one keeps for the way back.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use half::bf16;
 
 use super::super::buffers::Buffer;
 use super::super::norm::Statistics;
-use super::super::rounding::rounded;
+use super::super::rounding::{rounded, widened};
 use super::super::squeeze_excite::Gate;
 use super::{BlockMoments, BlockShape};
 
@@ -39,16 +39,68 @@ pub enum Storage {
     Recomputed,
 }
 
+/// An expanded activation, or nothing yet, or nothing any more.
+#[derive(Debug)]
+pub(super) enum Expanded {
+    Full(Buffer),
+    Rounded(Buffer<bf16>),
+}
+
+impl Default for Expanded {
+    fn default() -> Self {
+        Self::Full(Buffer::default())
+    }
+}
+
+impl Expanded {
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Full(values) if values.is_empty())
+    }
+
+    pub(super) fn values(&self) -> Values<'_> {
+        match self {
+            Self::Full(values) => Values::Kept(values),
+            Self::Rounded(halves) => Values::Widened(widened(halves)),
+        }
+    }
+
+    /// Lays it away until the way back.
+    pub(super) fn put_away(&mut self, storage: Storage) {
+        match (storage, &*self) {
+            (Storage::Rounded, Self::Full(values)) if !values.is_empty() => {
+                *self = Self::Rounded(rounded(values))
+            }
+            (Storage::Full | Storage::Rounded, _) => {}
+            (Storage::Recomputed, _) => *self = Self::default(),
+        }
+    }
+}
+
+/// The values of an expanded activation.
+pub(super) enum Values<'a> {
+    Kept(&'a [f32]),
+    Widened(Buffer),
+}
+
+impl Deref for Values<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Kept(values) => values,
+            Self::Widened(values) => values,
+        }
+    }
+}
+
 /// What a tile keeps.
 #[derive(Debug, Default)]
 pub(super) struct Tile {
     pub(super) images: Range<usize>,
-    /// Expansion, before its norm; empty where the block does not expand.
-    pub(super) e: Buffer,
+    /// Expansion, before its norm; nothing where the block does not expand.
+    pub(super) e: Expanded,
     /// Spatial convolution, before its norm.
-    pub(super) d: Buffer,
-    /// Both, while they wait rounded.
-    pub(super) waiting: Option<[Buffer<bf16>; 2]>,
+    pub(super) d: Expanded,
     /// Projection, before its norm.
     pub(super) p: Buffer,
     /// Statistics of the tile's own images; a batch's are kept once for all.
@@ -63,21 +115,12 @@ impl Tile {
     pub(super) fn kept(mut self, keep: Option<Storage>) -> Self {
         match keep {
             Some(storage) => {
-                self.put_away(storage);
+                self.e.put_away(storage);
+                self.d.put_away(storage);
                 self
             }
             None => Self::default(),
         }
-    }
-
-    /// Lays its expanded activations away until the way back.
-    pub(super) fn put_away(&mut self, storage: Storage) {
-        match storage {
-            Storage::Full => return,
-            Storage::Rounded => self.waiting = Some([rounded(&self.e), rounded(&self.d)]),
-            Storage::Recomputed => {}
-        }
-        (self.e, self.d) = Default::default();
     }
 }
 
