@@ -73,8 +73,8 @@ pub struct Plan<'w> {
     g: ConvGeometry,
     w: &'w [f32],
     kind: Kind,
-    forward: OnceLock<Side>,
-    backward: OnceLock<Side>,
+    forward: OnceLock<Option<Side>>,
+    backward: OnceLock<Option<Side>>,
 }
 
 /// One direction of a convolution.
@@ -102,19 +102,41 @@ impl<'w> Plan<'w> {
         Self { g: *g, w, kind: g.kind(), forward: OnceLock::new(), backward: OnceLock::new() }
     }
 
+    /// Gets ready for the way through, on all threads: within a part of larger work, one would while the others wait.
+    pub(super) fn prepare_forward(&self) {
+        self.forward_side();
+    }
+
+    /// Gets ready for the way back of the input's gradient.
+    pub(super) fn prepare_backward(&self) {
+        self.backward_side();
+    }
+
+    /// `None` where patches are what is read.
+    fn forward_side(&self) -> Option<&Side> {
+        let side = || match self.kind {
+            Kind::Depthwise => Some(Side::Depthwise(depthwise::Side::forward(&self.g))),
+            Kind::Blocks(reading) => Some(Side::Blocks(gather::Side::forward(&self.g, reading, self.w))),
+            Kind::Patches => None,
+        };
+        self.forward.get_or_init(side).as_ref()
+    }
+
+    fn backward_side(&self) -> Option<&Side> {
+        let side = || match self.kind {
+            Kind::Depthwise => Some(Side::Depthwise(depthwise::Side::backward(&self.g))),
+            Kind::Blocks(reading) => Some(Side::Blocks(gather::Side::backward(&self.g, reading, self.w))),
+            Kind::Patches => None,
+        };
+        self.backward.get_or_init(side).as_ref()
+    }
+
     /// `y (n, h_out, w_out, c_out)` of `x (n, h, w, c_in)`.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
         let g = self.sized(x.len(), y.len());
-        match self.kind {
-            Kind::Depthwise => {
-                let side = || Side::Depthwise(depthwise::Side::forward(&self.g));
-                self.forward.get_or_init(side).gather(x, self.w, y, false);
-            }
-            Kind::Blocks(reading) => {
-                let side = || Side::Blocks(gather::Side::forward(&self.g, reading, self.w));
-                self.forward.get_or_init(side).gather(x, self.w, y, false);
-            }
-            Kind::Patches => patches::forward(&g, x, self.w, y),
+        match self.forward_side() {
+            Some(side) => side.gather(x, self.w, y, false),
+            None => patches::forward(&g, x, self.w, y),
         }
     }
 
@@ -130,16 +152,9 @@ impl<'w> Plan<'w> {
 
     fn gather_input_gradient(&self, dy: &[f32], dx: &mut [f32], add: bool) {
         let g = self.sized(dx.len(), dy.len());
-        match self.kind {
-            Kind::Depthwise => {
-                let side = || Side::Depthwise(depthwise::Side::backward(&self.g));
-                self.backward.get_or_init(side).gather(dy, self.w, dx, add);
-            }
-            Kind::Blocks(reading) => {
-                let side = || Side::Blocks(gather::Side::backward(&self.g, reading, self.w));
-                self.backward.get_or_init(side).gather(dy, self.w, dx, add);
-            }
-            Kind::Patches => {
+        match self.backward_side() {
+            Some(side) => side.gather(dy, self.w, dx, add),
+            None => {
                 if !add {
                     dx.fill(0.0);
                 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::super::buffers::Buffer;
 use super::super::simd::dispatch;
+use super::super::threads::for_chunks;
 use super::{Reading, WIDTH};
 
 /// A place in an image for each of some images: `(plane, row, column, image, width)`, rows and columns a part of the
@@ -212,10 +213,11 @@ pub(super) fn pack_weight(
     blocks: &[Block],
     (taps, reads): (usize, usize),
     step: usize,
-    weight: impl Fn(usize, usize) -> usize,
+    weight: impl Fn(usize, usize) -> usize + Sync,
 ) -> Buffer {
     let mut packed = Buffer::stale(blocks.len() * taps * reads * WIDTH);
-    for (packed, block) in packed.chunks_exact_mut(taps * reads * WIDTH).zip(blocks) {
+    for_chunks(&mut packed, taps * reads * WIDTH, |index, packed| {
+        let block = blocks[index];
         for (tap, packed) in packed.chunks_exact_mut(reads * WIDTH).enumerate() {
             let first = weight(tap, block.first);
             if block.count == WIDTH && (0..WIDTH).all(|lane| weight(tap, block.first + lane) == first + lane)
@@ -233,7 +235,7 @@ pub(super) fn pack_weight(
             }
             packed.chunks_exact_mut(WIDTH).for_each(|packed| packed[block.count..].fill(0.0));
         }
-    }
+    });
     packed
 }
 

@@ -16,7 +16,11 @@ impl Block<'_> {
     /// If a slice has another length than the shape says, or the tiles were not kept.
     pub fn backward(&self, kept: Kept, x: &[f32], dy: &[f32], dx: &mut [f32]) -> BlockGradients {
         let steps = Steps::new(self);
+        steps.plan.prepare_backward();
         let Kept { tiles, shared } = kept;
+        if tiles.iter().any(|tile| tile.d.is_empty()) {
+            steps.plan.prepare_forward();
+        }
         assert!(tiles.iter().all(|tile| !tile.p.is_empty()), "the tiles were kept");
         let mut parts = split(tiles, dx, self.shape.pixels_in() * self.shape.c_in);
         if self.weights.sees_batch() {

@@ -21,6 +21,7 @@ impl<'a> Block<'a> {
         assert_eq!(x.len(), n * self.shape.pixels_in() * self.shape.c_in);
         assert_eq!(y.len(), n * self.shape.pixels_out() * self.shape.c_out);
         let steps = Steps::new(self);
+        steps.plan.prepare_forward();
         let ranges = tiles(&self.shape);
         let mut outputs = Vec::with_capacity(ranges.len());
         let mut rest = y;
