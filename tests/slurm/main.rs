@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_effsweep");
@@ -192,7 +193,7 @@ impl Drop for Cluster {
 
 /// The process that trains a task's trial, stopped as long as this lives.
 struct Held {
-    process: String,
+    process: Pid,
 }
 
 impl Held {
@@ -207,19 +208,16 @@ impl Held {
         };
         let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
         let folder = processes.into_iter().find(|folder| trains(folder))?;
-        let held = Self { process: folder.file_name()?.to_str()?.to_owned() };
-        held.signal("-STOP").then_some(held)
-    }
-
-    fn signal(&self, signal: &str) -> bool {
-        Command::new("kill").args([signal, &self.process]).output().unwrap().status.success()
+        let process = Pid::from_raw(folder.file_name()?.to_str()?.parse().ok()?)?;
+        kill_process(process, Signal::STOP).ok()?;
+        Some(Self { process })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         // Nobody is left to go on if the blow was a kill.
-        self.signal("-CONT");
+        let _ = kill_process(self.process, Signal::CONT);
     }
 }
 
