@@ -109,7 +109,7 @@ impl MBConv {
             c_out: self.block.c_out,
             residual: self.block.has_residual(),
             survival,
-            storage: pass.training.as_ref().map_or_else(Default::default, |training| training.storage),
+            storage: pass.training.as_ref().map(|training| training.storage).unwrap_or_default(),
         };
         let (y, moments) = ops::mbconv(x.put_tape(tape), block);
         if let (Some(moments), Some(training)) = (moments, &mut pass.training) {

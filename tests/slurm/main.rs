@@ -206,8 +206,8 @@ impl Held {
             command.split('\0').nth(1) == Some("worker")
                 && marks.iter().all(|mark| environment.split('\0').any(|pair| pair == mark))
         };
-        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-        let folder = processes.into_iter().find(|folder| trains(folder))?;
+        let mut processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let folder = processes.find(|folder| trains(folder))?;
         let process = Pid::from_raw(folder.file_name()?.to_str()?.parse().ok()?)?;
         kill_process(process, Signal::STOP).ok()?;
         Some(Self { process })

@@ -112,23 +112,27 @@ impl<'w> Plan<'w> {
         self.backward_side();
     }
 
-    /// `None` where patches are what is read.
     fn forward_side(&self) -> Option<&Side> {
-        let side = || match self.kind {
-            Kind::Depthwise => Some(Side::Depthwise(depthwise::Side::forward(&self.g))),
-            Kind::Blocks(reading) => Some(Side::Blocks(gather::Side::forward(&self.g, reading, self.w))),
-            Kind::Patches => None,
-        };
+        let side = || self.side(depthwise::Side::forward, gather::Side::forward);
         self.forward.get_or_init(side).as_ref()
     }
 
     fn backward_side(&self) -> Option<&Side> {
-        let side = || match self.kind {
-            Kind::Depthwise => Some(Side::Depthwise(depthwise::Side::backward(&self.g))),
-            Kind::Blocks(reading) => Some(Side::Blocks(gather::Side::backward(&self.g, reading, self.w))),
-            Kind::Patches => None,
-        };
+        let side = || self.side(depthwise::Side::backward, gather::Side::backward);
         self.backward.get_or_init(side).as_ref()
+    }
+
+    /// A direction; `None` where patches are what is read.
+    fn side(
+        &self,
+        depthwise: fn(&ConvGeometry) -> depthwise::Side,
+        blocks: fn(&ConvGeometry, Reading, &[f32]) -> gather::Side,
+    ) -> Option<Side> {
+        match self.kind {
+            Kind::Depthwise => Some(Side::Depthwise(depthwise(&self.g))),
+            Kind::Blocks(reading) => Some(Side::Blocks(blocks(&self.g, reading, self.w))),
+            Kind::Patches => None,
+        }
     }
 
     /// `y (n, h_out, w_out, c_out)` of `x (n, h, w, c_in)`.

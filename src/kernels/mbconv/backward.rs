@@ -142,7 +142,8 @@ impl Steps<'_> {
         let statistics = passed(&item.tile.project, &shared.project);
         pass.input_gradient(&item.tile.p, statistics, means, item.gradient);
         self.recompute(item.tile, shared, x);
-        let b = self.activated_spatial(item.tile, shared);
+        let d = item.tile.d.values();
+        let b = self.activated_spatial(item.tile, &d, shared);
         let mut gradient = Buffer::stale(pixels * c_mid);
         tile_product_nt(&mut gradient, item.gradient, weights.project, pixels, c_out, c_mid);
         match (weights.gate, &item.tile.gate) {
@@ -161,8 +162,7 @@ impl Steps<'_> {
         *item.gradient = gradient;
         let statistics = passed(&item.tile.spatial, &shared.spatial);
         let place = (shape.pixels_out(), Activation::Swish);
-        let (sums, means) =
-            affine(&weights.spatial_norm, place, &item.tile.d.values(), statistics, item.gradient);
+        let (sums, means) = affine(&weights.spatial_norm, place, &d, statistics, item.gradient);
         add_sums(&mut item.sums.spatial_norm, sums);
         means
     }

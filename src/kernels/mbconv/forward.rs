@@ -104,7 +104,7 @@ impl<'a> Steps<'a> {
         shared.moments = Some(BlockMoments { expand, spatial, project });
         let tiles = map_items(tiles, |(tile, y)| {
             self.finish(&tile, &shared, x, y);
-            tile
+            tile.kept(keep)
         });
         Kept { tiles, shared }
     }
@@ -175,18 +175,17 @@ impl<'a> Steps<'a> {
             own(&self.block.weights.spatial_norm, &tile.d.values(), shape.pixels_out(), shape.c_mid());
     }
 
-    /// The spatial convolution, normalized and activated.
-    pub(super) fn activated_spatial(&self, tile: &Tile, shared: &Shared) -> Buffer {
-        let d = tile.d.values();
+    /// The spatial convolution `d`, normalized and activated.
+    pub(super) fn activated_spatial(&self, tile: &Tile, d: &[f32], shared: &Shared) -> Buffer {
         let mut b = Buffer::stale(d.len());
         let pass = self.block.weights.spatial_norm.pass(self.block.shape.pixels_out(), Activation::Swish);
-        pass.forward(&d, passed(&tile.spatial, &shared.spatial), &mut b);
+        pass.forward(d, passed(&tile.spatial, &shared.spatial), &mut b);
         b
     }
 
     fn project(&self, tile: &mut Tile, shared: &Shared) {
         let (shape, weights) = (&self.block.shape, &self.block.weights);
-        let mut b = self.activated_spatial(tile, shared);
+        let mut b = self.activated_spatial(tile, &tile.d.values(), shared);
         if let (Some(gate), Some(gate_shape)) = (weights.gate, self.gate_shape(tile)) {
             let of_tile = Gate::of(gate_shape, gate, &b);
             of_tile.scale(gate, &mut b);
