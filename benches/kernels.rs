@@ -16,8 +16,11 @@ use effsweep::kernels::{Activation, ConvGeometry, NormPass, Padding, Statistics,
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Images of a tile.
+/// Images that products take together.
 const IMAGES: usize = 8;
+
+/// Values of a tile, about, whose images a block takes together.
+const TILE_VALUES: usize = 96 << 10;
 
 /// Side, kernel, stride and channels in and out of B0's stages at 32 pixels.
 const STAGES: [(usize, usize, usize, usize, usize); 9] = [
@@ -124,7 +127,7 @@ fn spatial(size: usize, peak: f64) {
     for (index, (side, kernel, stride, c_in, _)) in STAGES.into_iter().enumerate() {
         let c = if index == 0 { c_in } else { (c_in * expansion / size).max(1) * size };
         let groups = (c / size).max(1);
-        let n = if side > 32 { 1 } else { IMAGES };
+        let n = 1 << (TILE_VALUES / (side * side * c)).max(1).ilog2();
         let g = ConvGeometry {
             n,
             h: side,

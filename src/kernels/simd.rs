@@ -7,9 +7,11 @@
 
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::sync::OnceLock;
 
 use pulp::Arch;
+use pulp::bytemuck::cast;
 pub(super) use pulp::{Simd, WithSimd};
 
 /// The instruction set that kernels run on.
@@ -71,6 +73,44 @@ pub(super) unsafe fn store<S: Simd>(values: &mut [f32], at: usize, vector: S::f3
     // SAFETY: the caller keeps the whole vector within the slice, which is borrowed mutably; the write may be
     // unaligned.
     unsafe { values.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(vector) }
+}
+
+/// The vector in which every lane holds lane `which` of its group: neighbours in groups of `SIZE`, a divisor of the lanes.
+#[inline(always)]
+pub(super) fn spread<S: Simd, const SIZE: usize>(simd: S, vector: S::f32s, which: usize) -> S::f32s {
+    if SIZE == 1 {
+        return vector;
+    }
+    // The branches are decided when this is compiled.
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        let simd: &dyn Any = &simd;
+        if let Some(simd) = simd.downcast_ref::<pulp::x86::V4>() {
+            let lanes: [i32; 16] = sources::<SIZE, 16>(which);
+            return cast(simd.avx512f._mm512_permutexvar_ps(cast(lanes), cast(vector)));
+        }
+        if let Some(simd) = simd.downcast_ref::<pulp::x86::V3>() {
+            let lanes: [i32; 8] = sources::<SIZE, 8>(which);
+            return cast(simd.avx2._mm256_permutevar8x32_ps(cast(vector), cast(lanes)));
+        }
+    }
+    match S::F32_LANES {
+        4 => {
+            let (lanes, sources): ([f32; 4], _) = (cast(vector), sources::<SIZE, 4>(which));
+            cast(sources.map(|source| lanes[source as usize]))
+        }
+        _ => vector,
+    }
+}
+
+/// The lane that each lane takes.
+#[inline(always)]
+fn sources<const SIZE: usize, const LANES: usize>(which: usize) -> [i32; LANES] {
+    let mut lanes = [0; LANES];
+    for (lane, source) in lanes.iter_mut().enumerate() {
+        *source = (lane / SIZE * SIZE + which) as i32;
+    }
+    lanes
 }
 
 /// `e^x` within 2 ULP for `x` in ±87; saturates beyond. Vectorises, unlike the standard library's.

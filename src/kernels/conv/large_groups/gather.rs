@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use super::super::buffers::Buffer;
-use super::super::geometry::{Borders, ConvGeometry, Gathering};
-use super::super::simd::{Simd, WithSimd, load, store, vectorize};
-use super::chunks::{Chunk, Chunks};
+use super::super::super::buffers::Buffer;
+use super::super::super::geometry::{Borders, ConvGeometry, Gathering};
+use super::super::super::simd::{Simd, WithSimd, load, store, vectorize};
+use super::super::chunks::{Chunk, Chunks};
 use super::packing::{Block, Layout, pack_weight};
-use super::{Reading, WIDTH};
+use super::{WIDTH, stride};
 
 /// One direction of a convolution: what is read, what is written, and weights in that order.
-pub(super) struct Side {
-    reading: Reading,
+pub(in super::super) struct Side {
     gathering: Gathering,
     chunks: Chunks,
     kernel: usize,
@@ -31,15 +30,14 @@ pub(super) struct Side {
 
 impl Side {
     /// Outputs of inputs.
-    pub fn forward(g: &ConvGeometry, reading: Reading, w: &[f32]) -> Self {
+    pub fn forward(g: &ConvGeometry, w: &[f32]) -> Self {
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let blocks = Block::all(reading, g.c_out, outputs);
+        let blocks = Block::all(g.c_out, outputs);
         let weight = |tap: usize, o: usize| tap * inputs * g.c_out + o;
         let weights = pack_weight(w, &blocks, (g.kernel * g.kernel, inputs), g.c_out, weight);
-        let (chunks, gathering) = Self::cut(g, reading, inputs, |borders| g.forward_gathering(borders));
+        let (chunks, gathering) = Self::cut(g, inputs, |borders| g.forward_gathering(borders));
         let (c_read, c_written) = (g.c_in, g.c_out);
         Self {
-            reading,
             gathering,
             chunks,
             kernel: g.kernel,
@@ -53,15 +51,14 @@ impl Side {
     }
 
     /// Gradients of inputs, of those of outputs.
-    pub fn backward(g: &ConvGeometry, reading: Reading, w: &[f32]) -> Self {
+    pub fn backward(g: &ConvGeometry, w: &[f32]) -> Self {
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let blocks = Block::all(reading, g.c_in, inputs);
+        let blocks = Block::all(g.c_in, inputs);
         let weight = |tap: usize, i: usize| (tap * inputs + i % inputs) * g.c_out + i / inputs * outputs;
         let weights = pack_weight(w, &blocks, (g.kernel * g.kernel, outputs), 1, weight);
-        let (chunks, gathering) = Self::cut(g, reading, outputs, |borders| g.backward_gathering(borders));
+        let (chunks, gathering) = Self::cut(g, outputs, |borders| g.backward_gathering(borders));
         let (c_read, c_written) = (g.c_out, g.c_in);
         Self {
-            reading,
             gathering,
             chunks,
             kernel: g.kernel,
@@ -74,15 +71,10 @@ impl Side {
         }
     }
 
-    fn cut(
-        g: &ConvGeometry,
-        reading: Reading,
-        reads: usize,
-        gathering: impl Fn(Borders) -> Gathering,
-    ) -> (Chunks, Gathering) {
+    fn cut(g: &ConvGeometry, reads: usize, gathering: impl Fn(Borders) -> Gathering) -> (Chunks, Gathering) {
         let padded = gathering(Borders::Padded);
         let steps = (g.kernel, padded.runs.first().map_or(1, |run| run.reading_step));
-        let chunks = Chunks::new(g.n, padded.read, padded.written.0, reading.values(reads), steps);
+        let chunks = Chunks::new(g.n, padded.read, padded.written.0, stride(reads), steps);
         let gathering = if chunks.borders == Borders::Padded { padded } else { gathering(Borders::Exact) };
         (chunks, gathering)
     }
@@ -107,22 +99,17 @@ impl Side {
         let mut group = None;
         let weights = self.weights.chunks_exact(self.kernel * self.kernel * self.reads * WIDTH);
         for (block, w) in self.blocks.iter().zip(weights) {
-            match self.reading {
-                Reading::Planes(size) => layout.lay_out_planes(image, input, block.channels(), size, &mut x),
-                Reading::Group if group != Some(block.group) => {
-                    let first = block.group * self.reads;
-                    layout.lay_out(image, input, first..first + self.reads, &mut x);
-                    group = Some(block.group);
-                }
-                Reading::Group => {}
+            if group != Some(block.group) {
+                let first = block.group * self.reads;
+                layout.lay_out(image, input, first..first + self.reads, &mut x);
+                group = Some(block.group);
             }
             let gather = Gather { strips: &strips, x: &x, w, reads: self.reads, out, block, add };
-            match (self.reading, layout.stride) {
-                (Reading::Planes(_), _) => vectorize(GatherOf::<Own>::new(gather)),
-                (Reading::Group, 4) => vectorize(GatherOf::<Shared<4>>::new(gather)),
-                (Reading::Group, 20) => vectorize(GatherOf::<Shared<20>>::new(gather)),
-                (Reading::Group, 36) => vectorize(GatherOf::<Shared<36>>::new(gather)),
-                (Reading::Group, _) => vectorize(GatherOf::<Shared<68>>::new(gather)),
+            match layout.stride {
+                4 => vectorize(GatherOf::<4>(gather)),
+                20 => vectorize(GatherOf::<20>(gather)),
+                36 => vectorize(GatherOf::<36>(gather)),
+                _ => vectorize(GatherOf::<68>(gather)),
             }
         }
     }
@@ -131,13 +118,12 @@ impl Side {
     fn layout(&self, images: usize, rows: Range<usize>) -> Layout {
         let read = self.gathering.rows_read(rows);
         Layout {
-            planes: self.reading.planes(),
             first_row: read.start,
             rows: read.len(),
             columns: self.gathering.read.1,
             padding: self.gathering.padding,
             images,
-            stride: self.reading.stride(self.reads),
+            stride: stride(self.reads),
         }
     }
 
@@ -156,13 +142,10 @@ impl Side {
         for (row, row_taps) in self.gathering.row_taps[rows].iter().enumerate() {
             for run in &self.gathering.runs {
                 let first_tap = strips.taps.len();
-                for plane in 0..layout.planes {
-                    for (kh, row) in row_taps {
-                        strips.taps.extend(run.taps.iter().map(|(kw, column)| {
-                            let weight = ((kh * self.kernel + kw) * self.reads + plane) * WIDTH;
-                            (plane * layout.plane_len() + layout.at(*row, *column), weight)
-                        }));
-                    }
+                for (kh, row) in row_taps {
+                    strips.taps.extend(run.taps.iter().map(|(kw, column)| {
+                        (layout.at(*row, *column), (kh * self.kernel + kw) * self.reads * WIDTH)
+                    }));
                 }
                 let taps = first_tap..strips.taps.len();
                 let first_place = strips.places.len();
@@ -179,34 +162,6 @@ impl Side {
             }
         }
         strips
-    }
-}
-
-impl Reading {
-    pub(super) fn planes(self) -> usize {
-        match self {
-            Self::Planes(size) => size,
-            Self::Group => 1,
-        }
-    }
-
-    /// From one pixel that is laid out to the next, of groups of `reads` channels. Four more than a cache line has, where
-    /// single numbers are read of many pixels: those of one place in their lines are slower to come by.
-    pub(super) fn stride(self, reads: usize) -> usize {
-        match self {
-            Self::Planes(_) => WIDTH,
-            Self::Group => match reads {
-                0..=4 => 4,
-                5..=16 => 20,
-                17..=32 => 36,
-                _ => 68,
-            },
-        }
-    }
-
-    /// The same in all planes.
-    pub(super) fn values(self, reads: usize) -> usize {
-        self.planes() * self.stride(reads)
     }
 }
 
@@ -265,114 +220,21 @@ struct Gather<'a> {
     add: bool,
 }
 
-/// What a channel reads at a tap.
-trait Taps {
-    /// Values from one pixel to the next.
-    const PIXEL: usize;
+/// Where pixels of the layout are `PIXEL` values apart.
+struct GatherOf<'a, const PIXEL: usize>(Gather<'a>);
 
-    /// Weights of a tap, where a group has `reads` channels.
-    fn weights(reads: usize) -> usize;
-
-    /// Adds a tap, read from `x_at` on by the first position and `APART` pixels further by every next.
-    ///
-    /// # Safety
-    /// The last position's pixel must lie within `x`, and the tap's weights, [`WIDTH`] for each channel that is read,
-    /// within `w`.
-    unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
-        simd: S,
-        gather: &Gather<'_>,
-        at: (usize, usize),
-        sums: &mut [[S::f32s; V]; P],
-    );
-}
-
-/// Its own plane.
-struct Own;
-
-impl Taps for Own {
-    const PIXEL: usize = WIDTH;
-
-    fn weights(_: usize) -> usize {
-        WIDTH
-    }
-
-    #[inline(always)]
-    unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
-        simd: S,
-        gather: &Gather<'_>,
-        (x_at, w_at): (usize, usize),
-        sums: &mut [[S::f32s; V]; P],
-    ) {
-        for v in 0..V {
-            // SAFETY: a tap has `WIDTH` weights, which are `V` vectors, within `w`.
-            let w = unsafe { load::<S>(gather.w, w_at + v * S::F32_LANES) };
-            for (p, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: the last position's pixel lies within `x`.
-                let x = unsafe { load::<S>(gather.x, x_at + p * APART * WIDTH + v * S::F32_LANES) };
-                sums[v] = simd.mul_add_f32s(x, w, sums[v]);
-            }
-        }
-    }
-}
-
-/// Every channel of its group; pixels of the layout are `W` values apart.
-struct Shared<const W: usize>;
-
-impl<const W: usize> Taps for Shared<W> {
-    const PIXEL: usize = W;
-
-    fn weights(reads: usize) -> usize {
-        assert!(reads <= W, "a pixel holds what is read");
-        reads * WIDTH
-    }
-
-    #[inline(always)]
-    unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
-        simd: S,
-        gather: &Gather<'_>,
-        (x_at, w_at): (usize, usize),
-        sums: &mut [[S::f32s; V]; P],
-    ) {
-        for i in 0..gather.reads {
-            let mut w = [simd.splat_f32s(0.0); V];
-            for (v, w) in w.iter_mut().enumerate() {
-                // SAFETY: a tap has `WIDTH` weights, which are `V` vectors, for each channel that is read, within `w`.
-                *w = unsafe { load::<S>(gather.w, w_at + i * WIDTH + v * S::F32_LANES) };
-            }
-            for (p, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: the last position's pixel lies within `x`, and has at least as many values as are read.
-                let x = simd.splat_f32s(unsafe { *gather.x.get_unchecked(x_at + p * APART * W + i) });
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = simd.mul_add_f32s(x, w, *sum);
-                }
-            }
-        }
-    }
-}
-
-struct GatherOf<'a, T> {
-    gather: Gather<'a>,
-    taps: std::marker::PhantomData<T>,
-}
-
-impl<'a, T: Taps> GatherOf<'a, T> {
-    fn new(gather: Gather<'a>) -> Self {
-        Self { gather, taps: std::marker::PhantomData }
-    }
-
+impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
     #[inline(always)]
     fn strip<S: Simd, const APART: usize>(&mut self, simd: S, strip: &Strip) {
         let count = strip.places.len();
         if count == 0 {
             return;
         }
+        assert!(self.0.reads <= PIXEL, "a pixel holds what is read");
         // Everything that is read below lies before these.
-        let last = strip.offset + (count - 1) * APART * T::PIXEL + T::PIXEL;
-        for (x_at, w_at) in &self.gather.strips.taps[strip.taps.clone()] {
-            assert!(
-                x_at + last <= self.gather.x.len()
-                    && w_at + T::weights(self.gather.reads) <= self.gather.w.len()
-            );
+        let last = strip.offset + (count - 1) * APART * PIXEL + PIXEL;
+        for (x_at, w_at) in &self.0.strips.taps[strip.taps.clone()] {
+            assert!(x_at + last <= self.0.x.len() && w_at + self.0.reads * WIDTH <= self.0.w.len());
         }
         match S::F32_LANES {
             16 => self.positions_of_many::<S, 1, APART>(simd, strip),
@@ -415,6 +277,34 @@ impl<'a, T: Taps> GatherOf<'a, T> {
         }
     }
 
+    /// Adds a tap, read from `x_at` on by the first position and `APART` pixels further by every next.
+    ///
+    /// # Safety
+    /// The last position's pixel must lie within `x`, and the tap's weights, [`WIDTH`] for each channel that is read,
+    /// within `w`.
+    #[inline(always)]
+    unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
+        simd: S,
+        gather: &Gather<'_>,
+        (x_at, w_at): (usize, usize),
+        sums: &mut [[S::f32s; V]; P],
+    ) {
+        for i in 0..gather.reads {
+            let mut w = [simd.splat_f32s(0.0); V];
+            for (v, w) in w.iter_mut().enumerate() {
+                // SAFETY: a tap has `WIDTH` weights, which are `V` vectors, for each channel that is read, within `w`.
+                *w = unsafe { load::<S>(gather.w, w_at + i * WIDTH + v * S::F32_LANES) };
+            }
+            for (p, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the last position's pixel lies within `x`, and has at least as many values as are read.
+                let x = simd.splat_f32s(unsafe { *gather.x.get_unchecked(x_at + p * APART * PIXEL + i) });
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum = simd.mul_add_f32s(x, w, *sum);
+                }
+            }
+        }
+    }
+
     /// `P` positions from `first` on.
     #[inline(always)]
     fn positions<S: Simd, const V: usize, const P: usize, const APART: usize>(
@@ -424,7 +314,7 @@ impl<'a, T: Taps> GatherOf<'a, T> {
         first: usize,
     ) {
         debug_assert_eq!(V * S::F32_LANES, WIDTH);
-        let gather = &mut self.gather;
+        let gather = &mut self.0;
         let strips = gather.strips;
         let places = &strips.places[strip.places.start + first..][..P];
         let whole = gather.block.count == WIDTH;
@@ -442,10 +332,10 @@ impl<'a, T: Taps> GatherOf<'a, T> {
                 }
             }
         }
-        let offset = strip.offset + first * APART * T::PIXEL;
+        let offset = strip.offset + first * APART * PIXEL;
         for (x_at, w_at) in &strips.taps[strip.taps.clone()] {
             // SAFETY: `strip` asserted that what the strip's last position reads, and the weights, lie within.
-            unsafe { T::add::<S, V, P, APART>(simd, gather, (x_at + offset, *w_at), &mut sums) };
+            unsafe { Self::add::<S, V, P, APART>(simd, gather, (x_at + offset, *w_at), &mut sums) };
         }
         for (sums, place) in sums.iter().zip(places) {
             let out = &mut gather.out[place + gather.block.first..][..gather.block.count];
@@ -463,12 +353,12 @@ impl<'a, T: Taps> GatherOf<'a, T> {
     }
 }
 
-impl<T: Taps> WithSimd for GatherOf<'_, T> {
+impl<const PIXEL: usize> WithSimd for GatherOf<'_, PIXEL> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for strip in &self.gather.strips.strips {
+        for strip in &self.0.strips.strips {
             match strip.apart {
                 1 => self.strip::<S, 1>(simd, strip),
                 _ => self.strip::<S, 2>(simd, strip),

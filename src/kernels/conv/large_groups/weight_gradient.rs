@@ -1,17 +1,16 @@
 //! Weight gradients: every tap sums over all positions.
 #![allow(unsafe_code)]
 
-use super::super::geometry::{ConvGeometry, Gathering, Run};
-use super::super::simd::{Simd, WithSimd, load, store, vectorize};
-use super::chunks::Chunks;
+use super::super::super::geometry::{ConvGeometry, Gathering, Run};
+use super::super::super::simd::{Simd, WithSimd, load, store, vectorize};
+use super::super::chunks::Chunks;
 use super::packing::{Block, Layout};
-use super::{Reading, WIDTH};
+use super::{WIDTH, stride};
 
 /// Adds to `dw` the gradient that images give the weight.
-pub(super) fn add(g: &ConvGeometry, reading: Reading, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub(in super::super) fn add(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let inputs = g.c_in / g.groups;
-    let values = reading.values(inputs);
-    let chunks = Chunks::new(g.n, (g.h, g.w), g.h_out(), values, (g.kernel, g.stride));
+    let chunks = Chunks::new(g.n, (g.h, g.w), g.h_out(), stride(inputs), (g.kernel, g.stride));
     let gathering = g.forward_gathering(chunks.borders);
     let (x_len, dy_len) = (g.h * g.w * g.c_in, g.h_out() * g.w_out() * g.c_out);
     for (x, dy) in x.chunks(chunks.images * x_len).zip(dy.chunks(chunks.images * dy_len)) {
@@ -20,16 +19,14 @@ pub(super) fn add(g: &ConvGeometry, reading: Reading, x: &[f32], dy: &[f32], dw:
             let rows = first..first + chunks.rows;
             let read = gathering.rows_read(rows.clone());
             let x_layout = Layout {
-                planes: reading.planes(),
                 first_row: read.start,
                 rows: read.len(),
                 columns: g.w,
                 padding: gathering.padding,
                 images,
-                stride: reading.stride(inputs),
+                stride: stride(inputs),
             };
             let dy_layout = Layout {
-                planes: 1,
                 first_row: rows.start,
                 rows: rows.len(),
                 columns: g.w_out(),
@@ -37,11 +34,7 @@ pub(super) fn add(g: &ConvGeometry, reading: Reading, x: &[f32], dy: &[f32], dw:
                 images,
                 stride: WIDTH,
             };
-            let chunk = Chunk { g, gathering: &gathering, rows, x_layout, dy_layout };
-            match reading {
-                Reading::Planes(size) => chunk.planes(size, x, dy, dw),
-                Reading::Group => chunk.groups(x, dy, dw),
-            }
+            Chunk { g, gathering: &gathering, rows, x_layout, dy_layout }.add(x, dy, dw);
         }
     }
 }
@@ -87,47 +80,7 @@ impl Chunk<'_> {
         }
     }
 
-    /// Channels that read one of each plane.
-    fn planes(&self, size: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-        let (g, kernel) = (self.g, self.g.kernel);
-        let (mut laid_x, mut laid_dy) = (self.x_layout.memory(), self.dy_layout.memory());
-        let pixel = self.x_layout.images * self.x_layout.stride;
-        // The strips of a run's first tap, for each row of the kernel; its other taps read some columns further.
-        let mut runs = Vec::new();
-        for run in self.gathering.runs.iter().filter(|run| !run.taps.is_empty()) {
-            let first = run.taps[0].1;
-            let taps: Vec<(usize, usize)> =
-                run.taps.iter().map(|(kw, column)| (*kw, (column - first) * pixel)).collect();
-            for kh in 0..kernel {
-                let mut strips = Vec::new();
-                self.strips(kh, run, first, &mut strips);
-                runs.push((kh, taps.clone(), strips));
-            }
-        }
-        let mut totals = vec![0.0; kernel * kernel * WIDTH];
-        for block in Block::all(Reading::Planes(size), g.c_out, size) {
-            self.x_layout.lay_out_planes((g.h, g.c_in), x, block.channels(), size, &mut laid_x);
-            self.dy_layout.lay_out((g.h_out(), g.c_out), dy, block.channels(), &mut laid_dy);
-            for (plane, x) in laid_x.chunks_exact(self.x_layout.plane_len()).enumerate() {
-                totals.fill(0.0);
-                vectorize(SumOwn {
-                    runs: &runs,
-                    apart: self.apart(),
-                    kernel,
-                    x,
-                    dy: &laid_dy,
-                    totals: &mut totals,
-                });
-                for (tap, totals) in totals.chunks_exact(WIDTH).enumerate() {
-                    let dw = &mut dw[(tap * size + plane) * g.c_out..][block.channels()];
-                    dw.iter_mut().zip(totals).for_each(|(dw, total)| *dw += total);
-                }
-            }
-        }
-    }
-
-    /// Channels that read their whole group.
-    fn groups(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    fn add(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         let (g, kernel) = (self.g, self.g.kernel);
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
         let (mut laid_x, mut laid_dy) = (self.x_layout.memory(), self.dy_layout.memory());
@@ -143,7 +96,7 @@ impl Chunk<'_> {
             })
             .collect();
         let mut group = None;
-        for block in Block::all(Reading::Group, g.c_out, outputs) {
+        for block in Block::all(g.c_out, outputs) {
             if group != Some(block.group) {
                 let first = block.group * inputs;
                 self.x_layout.lay_out((g.h, g.c_in), x, first..first + inputs, &mut laid_x);
@@ -163,113 +116,6 @@ impl Chunk<'_> {
                     dw,
                 };
                 vectorize(sum);
-            }
-        }
-    }
-}
-
-/// For each run and row of the kernel: the row, its taps with how much further each reads than the first, and the first
-/// tap's strips.
-type OwnRuns = [(usize, Vec<(usize, usize)>, Vec<Strip>)];
-
-/// Sums `x · dy` for every tap of a plane.
-struct SumOwn<'a> {
-    runs: &'a OwnRuns,
-    /// Pixels of the layout from one reading to the next.
-    apart: usize,
-    kernel: usize,
-    x: &'a [f32],
-    dy: &'a [f32],
-    /// `(tap, width)`.
-    totals: &'a mut [f32],
-}
-
-impl WithSimd for SumOwn<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        for (kh, taps, strips) in self.runs {
-            for taps in taps.chunks(5) {
-                match S::F32_LANES {
-                    16 => self.taps::<S, 1, 2>(simd, *kh, taps, strips),
-                    8 => self.taps::<S, 2, 1>(simd, *kh, taps, strips),
-                    4 => self.taps::<S, 4, 1>(simd, *kh, taps, strips),
-                    _ => self.taps::<S, WIDTH, 1>(simd, *kh, taps, strips),
-                }
-            }
-        }
-    }
-}
-
-impl SumOwn<'_> {
-    /// `V` vectors make up the width; `U` positions are summed on their own.
-    #[inline(always)]
-    fn taps<S: Simd, const V: usize, const U: usize>(
-        &mut self,
-        simd: S,
-        kh: usize,
-        taps: &[(usize, usize)],
-        strips: &[Strip],
-    ) {
-        match *taps {
-            [a] => self.sum::<S, V, U, 1>(simd, kh, [a], strips),
-            [a, b] => self.sum::<S, V, U, 2>(simd, kh, [a, b], strips),
-            [a, b, c] => self.sum::<S, V, U, 3>(simd, kh, [a, b, c], strips),
-            [a, b, c, d] => self.sum::<S, V, U, 4>(simd, kh, [a, b, c, d], strips),
-            [a, b, c, d, e] => self.sum::<S, V, U, 5>(simd, kh, [a, b, c, d, e], strips),
-            _ => {}
-        }
-    }
-
-    #[inline(always)]
-    fn sum<S: Simd, const V: usize, const U: usize, const T: usize>(
-        &mut self,
-        simd: S,
-        kh: usize,
-        taps: [(usize, usize); T],
-        strips: &[Strip],
-    ) {
-        debug_assert_eq!(V * S::F32_LANES, WIDTH);
-        let apart = self.apart * WIDTH;
-        let mut sums = [[[simd.splat_f32s(0.0); V]; T]; U];
-        for strip in strips {
-            // Everything that is read below lies before these.
-            let last = strip.count - 1;
-            assert!(strip.dy_at + last * WIDTH + WIDTH <= self.dy.len());
-            for (_, further) in taps {
-                assert!(strip.x_at + further + last * apart + WIDTH <= self.x.len());
-            }
-            let add = |j: usize, sums: &mut [[S::f32s; V]; T]| {
-                for v in 0..V {
-                    let lanes = v * S::F32_LANES;
-                    // SAFETY: position `j` is at most the last, whose `WIDTH` values were asserted to lie within `dy`.
-                    let dy = unsafe { load::<S>(self.dy, strip.dy_at + j * WIDTH + lanes) };
-                    for (sums, (_, further)) in sums.iter_mut().zip(taps) {
-                        // SAFETY: likewise within `x`.
-                        let x = unsafe { load::<S>(self.x, strip.x_at + further + j * apart + lanes) };
-                        sums[v] = simd.mul_add_f32s(x, dy, sums[v]);
-                    }
-                }
-            };
-            let whole = strip.count / U * U;
-            for j in (0..whole).step_by(U) {
-                for (u, sums) in sums.iter_mut().enumerate() {
-                    add(j + u, sums);
-                }
-            }
-            for j in whole..strip.count {
-                add(j, &mut sums[0]);
-            }
-        }
-        for (t, (kw, _)) in taps.iter().enumerate() {
-            let totals = &mut self.totals[(kh * self.kernel + kw) * WIDTH..][..WIDTH];
-            for v in 0..V {
-                // SAFETY: a tap's totals are `WIDTH` values, which are `V` vectors.
-                let before = unsafe { load::<S>(totals, v * S::F32_LANES) };
-                let sum = sums.iter().fold(before, |sum, sums| simd.add_f32s(sum, sums[t][v]));
-                // SAFETY: as above.
-                unsafe { store::<S>(totals, v * S::F32_LANES, sum) };
             }
         }
     }

@@ -2,16 +2,15 @@
 
 use std::ops::Range;
 
-use super::super::buffers::Buffer;
-use super::super::simd::dispatch;
-use super::super::threads::for_chunks;
-use super::{Reading, WIDTH};
+use super::super::super::buffers::Buffer;
+use super::super::super::simd::dispatch;
+use super::super::super::threads::for_chunks;
+use super::WIDTH;
 
-/// A place in an image for each of some images: `(plane, row, column, image, width)`, rows and columns a part of the
+/// A place in an image for each of some images: `(row, column, image, width)`, rows and columns a part of the
 /// image's with padding around them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
-    pub planes: usize,
     /// First row of the image, and how many.
     pub first_row: usize,
     pub rows: usize,
@@ -25,10 +24,6 @@ pub(super) struct Layout {
 
 impl Layout {
     pub fn len(&self) -> usize {
-        self.planes * self.plane_len()
-    }
-
-    pub fn plane_len(&self) -> usize {
         self.rows * self.padded_columns() * self.images * self.stride
     }
 
@@ -36,7 +31,7 @@ impl Layout {
         self.padding.0 + self.columns + self.padding.1
     }
 
-    /// Where the first image's pixel stands in the first plane; `column` counts from the first of padding.
+    /// Where the first image's pixel stands ; `column` counts from the first of padding.
     pub fn at(&self, row: usize, column: usize) -> usize {
         ((row - self.first_row) * self.padded_columns() + column) * self.images * self.stride
     }
@@ -56,7 +51,7 @@ impl Layout {
         memory
     }
 
-    /// Calls `f(place in a plane of the layout, place in the images)` for every pixel of images
+    /// Calls `f(place in the layout, place in the images)` for every pixel of images
     /// `(rows of an image, columns, c)`.
     #[inline(always)]
     fn for_places(&self, (image_rows, c): (usize, usize), mut f: impl FnMut(usize, usize)) {
@@ -118,86 +113,24 @@ impl Layout {
             }
         });
     }
-
-    /// Lays out one plane for each channel of a group of `size`: in plane `i`, every channel holds channel `i` of its group.
-    pub fn lay_out_planes(
-        &self,
-        image: (usize, usize),
-        images: &[f32],
-        channels: Range<usize>,
-        size: usize,
-        laid_out: &mut [f32],
-    ) {
-        let whole = channels.len() == WIDTH;
-        dispatch(
-            #[inline(always)]
-            || match size {
-                2 if whole => self.spread::<2>(image, images, channels.start, laid_out),
-                4 if whole => self.spread::<4>(image, images, channels.start, laid_out),
-                8 if whole => self.spread::<8>(image, images, channels.start, laid_out),
-                _ => {
-                    for (plane, laid_out) in laid_out.chunks_exact_mut(self.plane_len()).enumerate() {
-                        self.for_places(image, |place, pixel| {
-                            for (place, channel) in laid_out[place..].iter_mut().zip(channels.clone()) {
-                                *place = images[pixel + channel / size * size + plane];
-                            }
-                        });
-                    }
-                }
-            },
-        );
-    }
-
-    #[inline(always)]
-    fn spread<const G: usize>(
-        &self,
-        image: (usize, usize),
-        images: &[f32],
-        first: usize,
-        laid_out: &mut [f32],
-    ) {
-        let plane_len = self.plane_len();
-        let mut planes = laid_out.chunks_exact_mut(plane_len);
-        let mut planes: [&mut [f32]; G] = std::array::from_fn(|_| planes.next().unwrap_or_default());
-        self.for_places(image, |at, pixel| {
-            let Some(values) = images[pixel + first..].first_chunk::<WIDTH>() else { return };
-            // All at once: the values are loaded together and shuffled.
-            let shuffled: [[f32; WIDTH]; G] =
-                std::array::from_fn(|plane| std::array::from_fn(|i| values[i / G * G + plane]));
-            for (plane, values) in planes.iter_mut().zip(shuffled) {
-                if let Some(place) = plane[at..].first_chunk_mut::<WIDTH>() {
-                    *place = values;
-                }
-            }
-        });
-    }
 }
 
-/// Channels that are written together: at most [`WIDTH`] neighbours, of one group where they read all of it.
+/// Channels that are written together: at most [`WIDTH`] neighbours of one group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     pub first: usize,
     pub count: usize,
-    /// The group of the first.
     pub group: usize,
 }
 
 impl Block {
     /// Blocks that make up `c` channels in groups of `size`.
-    pub fn all(reading: Reading, c: usize, size: usize) -> Vec<Self> {
-        let together = match reading {
-            Reading::Planes(_) => c,
-            Reading::Group => size,
-        };
+    pub fn all(c: usize, size: usize) -> Vec<Self> {
         let block = |first: usize| {
-            let end = (first / together + 1) * together;
+            let end = (first / size + 1) * size;
             Self { first, count: WIDTH.min(end - first), group: first / size }
         };
-        (0..c)
-            .step_by(together)
-            .flat_map(|start| (start..start + together).step_by(WIDTH))
-            .map(block)
-            .collect()
+        (0..c).step_by(size).flat_map(|start| (start..start + size).step_by(WIDTH)).map(block).collect()
     }
 
     pub fn channels(&self) -> Range<usize> {
@@ -244,18 +177,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_do_not_leave_their_group_unless_they_share_vectors() {
-        let counts = |reading, c, size| -> Vec<(usize, usize, usize)> {
-            Block::all(reading, c, size).iter().map(|block| (block.first, block.count, block.group)).collect()
-        };
-        assert_eq!(counts(Reading::Planes(4), 40, 4), [(0, 16, 0), (16, 16, 4), (32, 8, 8)]);
-        assert_eq!(counts(Reading::Group, 48, 24), [(0, 16, 0), (16, 8, 0), (24, 16, 1), (40, 8, 1)]);
+    fn blocks_do_not_leave_their_group() {
+        let blocks: Vec<_> =
+            Block::all(48, 24).iter().map(|block| (block.first, block.count, block.group)).collect();
+        assert_eq!(blocks, [(0, 16, 0), (16, 8, 0), (24, 16, 1), (40, 8, 1)]);
     }
 
     #[test]
     fn padding_stays_zero_and_images_stand_beside_each_other() {
-        let layout =
-            Layout { planes: 1, first_row: 1, rows: 1, columns: 2, padding: (1, 1), images: 2, stride: 4 };
+        let layout = Layout { first_row: 1, rows: 1, columns: 2, padding: (1, 1), images: 2, stride: 4 };
         // Two images of 2 × 2 pixels with 3 channels.
         let images: Vec<f32> = (1..=24).map(|value| value as f32).collect();
         let mut laid_out = layout.memory();
