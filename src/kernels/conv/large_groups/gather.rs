@@ -10,7 +10,7 @@ use super::super::super::geometry::{Borders, ConvGeometry, Gathering};
 use super::super::super::simd::{Simd, WithSimd, load, store, vectorize};
 use super::super::chunks::{Chunk, Chunks};
 use super::packing::{Block, Layout, pack_weight};
-use super::{WIDTH, stride};
+use super::{WIDTH, stride, width};
 
 /// One direction of a convolution: what is read, what is written, and weights in that order.
 pub(in super::super) struct Side {
@@ -23,6 +23,7 @@ pub(in super::super) struct Side {
     /// Channels of a pixel that is written.
     c_written: usize,
     blocks: Vec<Block>,
+    width: usize,
     weights: Buffer,
     /// The strips of chunks, by their images and first row.
     strips: Mutex<HashMap<(usize, usize, usize), Arc<Strips>>>,
@@ -32,9 +33,9 @@ impl Side {
     /// Outputs of inputs.
     pub fn forward(g: &ConvGeometry, w: &[f32]) -> Self {
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let blocks = Block::all(g.c_out, outputs);
+        let (blocks, width) = (Block::all(g.c_out, outputs), width(outputs));
         let weight = |tap: usize, o: usize| tap * inputs * g.c_out + o;
-        let weights = pack_weight(w, &blocks, (g.kernel * g.kernel, inputs), g.c_out, weight);
+        let weights = pack_weight(w, (&blocks, width), (g.kernel * g.kernel, inputs), g.c_out, weight);
         let (chunks, gathering) = Self::cut(g, inputs, |borders| g.forward_gathering(borders));
         let (c_read, c_written) = (g.c_in, g.c_out);
         Self {
@@ -45,6 +46,7 @@ impl Side {
             reads: inputs,
             c_written,
             blocks,
+            width,
             weights,
             strips: Mutex::default(),
         }
@@ -53,9 +55,9 @@ impl Side {
     /// Gradients of inputs, of those of outputs.
     pub fn backward(g: &ConvGeometry, w: &[f32]) -> Self {
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let blocks = Block::all(g.c_in, inputs);
+        let (blocks, width) = (Block::all(g.c_in, inputs), width(inputs));
         let weight = |tap: usize, i: usize| (tap * inputs + i % inputs) * g.c_out + i / inputs * outputs;
-        let weights = pack_weight(w, &blocks, (g.kernel * g.kernel, outputs), 1, weight);
+        let weights = pack_weight(w, (&blocks, width), (g.kernel * g.kernel, outputs), 1, weight);
         let (chunks, gathering) = Self::cut(g, outputs, |borders| g.backward_gathering(borders));
         let (c_read, c_written) = (g.c_out, g.c_in);
         Self {
@@ -66,6 +68,7 @@ impl Side {
             reads: outputs,
             c_written,
             blocks,
+            width,
             weights,
             strips: Mutex::default(),
         }
@@ -97,14 +100,15 @@ impl Side {
         let image = (self.gathering.read.0, self.c_read);
         let mut x = layout.memory();
         let mut group = None;
-        let weights = self.weights.chunks_exact(self.kernel * self.kernel * self.reads * WIDTH);
+        let weights = self.weights.chunks_exact(self.kernel * self.kernel * self.reads * self.width);
         for (block, w) in self.blocks.iter().zip(weights) {
             if group != Some(block.group) {
                 let first = block.group * self.reads;
                 layout.lay_out(image, input, first..first + self.reads, &mut x);
                 group = Some(block.group);
             }
-            let gather = Gather { strips: &strips, x: &x, w, reads: self.reads, out, block, add };
+            let gather =
+                Gather { strips: &strips, x: &x, w, reads: self.reads, width: self.width, out, block, add };
             match layout.stride {
                 4 => vectorize(GatherOf::<4>(gather)),
                 20 => vectorize(GatherOf::<20>(gather)),
@@ -144,7 +148,7 @@ impl Side {
                 let first_tap = strips.taps.len();
                 for (kh, row) in row_taps {
                     strips.taps.extend(run.taps.iter().map(|(kw, column)| {
-                        (layout.at(*row, *column), (kh * self.kernel + kw) * self.reads * WIDTH)
+                        (layout.at(*row, *column), (kh * self.kernel + kw) * self.reads * self.width)
                     }));
                 }
                 let taps = first_tap..strips.taps.len();
@@ -215,6 +219,8 @@ struct Gather<'a> {
     w: &'a [f32],
     /// Channels of a group that are read.
     reads: usize,
+    /// Weights of each.
+    width: usize,
     out: &'a mut [f32],
     block: &'a Block,
     add: bool,
@@ -223,65 +229,131 @@ struct Gather<'a> {
 /// Where pixels of the layout are `PIXEL` values apart.
 struct GatherOf<'a, const PIXEL: usize>(Gather<'a>);
 
+impl<const PIXEL: usize> WithSimd for GatherOf<'_, PIXEL> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        assert!(self.0.reads <= PIXEL, "a pixel holds what is read");
+        for strip in &self.0.strips.strips {
+            match strip.apart {
+                1 => self.strip::<S, 1>(simd, strip),
+                _ => self.strip::<S, 2>(simd, strip),
+            }
+        }
+    }
+}
+
 impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
     #[inline(always)]
     fn strip<S: Simd, const APART: usize>(&mut self, simd: S, strip: &Strip) {
-        let count = strip.places.len();
+        let (count, width) = (strip.places.len(), self.0.width);
         if count == 0 {
             return;
         }
-        assert!(self.0.reads <= PIXEL, "a pixel holds what is read");
         // Everything that is read below lies before these.
         let last = strip.offset + (count - 1) * APART * PIXEL + PIXEL;
         for (x_at, w_at) in &self.0.strips.taps[strip.taps.clone()] {
-            assert!(x_at + last <= self.0.x.len() && w_at + self.0.reads * WIDTH <= self.0.w.len());
+            assert!(x_at + last <= self.0.x.len() && w_at + self.0.reads * width <= self.0.w.len());
         }
-        match S::F32_LANES {
-            16 => self.positions_of_many::<S, 1, APART>(simd, strip),
-            8 => self.positions_of::<S, 2, APART>(simd, strip, 0),
-            4 => self.positions_of::<S, 4, APART>(simd, strip, 0),
-            _ => self.positions_of::<S, WIDTH, APART>(simd, strip, 0),
+        if S::F32_LANES == WIDTH && width == 2 * WIDTH {
+            self.positions_from::<S, 2, 8, APART>(simd, strip, 0);
+            return;
+        }
+        for from in (0..width).step_by(WIDTH) {
+            match S::F32_LANES {
+                16 => self.positions_from::<S, 1, 16, APART>(simd, strip, from),
+                8 => self.positions_from::<S, 2, 6, APART>(simd, strip, from),
+                4 => self.positions_from::<S, 4, 4, APART>(simd, strip, from),
+                _ => self.positions_from::<S, WIDTH, 4, APART>(simd, strip, from),
+            }
         }
     }
 
-    /// Where there are 32 vector registers of a whole block each.
+    /// All positions, `P` at a time, of `V` vectors from the block's channel `from` on.
     #[inline(always)]
-    fn positions_of_many<S: Simd, const V: usize, const APART: usize>(&mut self, simd: S, strip: &Strip) {
-        let (mut first, count) = (0, strip.places.len());
-        while first + 16 <= count {
-            self.positions::<S, V, 16, APART>(simd, strip, first);
-            first += 16;
-        }
-        if first + 8 <= count {
-            self.positions::<S, V, 8, APART>(simd, strip, first);
-            first += 8;
-        }
-        self.positions_of::<S, V, APART>(simd, strip, first);
-    }
-
-    /// All from `first` on.
-    #[inline(always)]
-    fn positions_of<S: Simd, const V: usize, const APART: usize>(
+    fn positions_from<S: Simd, const V: usize, const P: usize, const APART: usize>(
         &mut self,
         simd: S,
         strip: &Strip,
-        mut first: usize,
+        from: usize,
     ) {
-        let count = strip.places.len();
-        while first + 4 <= count {
-            self.positions::<S, V, 4, APART>(simd, strip, first);
+        let (mut first, count) = (0, strip.places.len());
+        while first + P <= count {
+            self.positions::<S, V, P, APART>(simd, strip, from, first);
+            first += P;
+        }
+        if P > 8 && first + 8 <= count {
+            self.positions::<S, V, 8, APART>(simd, strip, from, first);
+            first += 8;
+        }
+        if P > 4 && first + 4 <= count {
+            self.positions::<S, V, 4, APART>(simd, strip, from, first);
             first += 4;
         }
-        for first in first..count {
-            self.positions::<S, V, 1, APART>(simd, strip, first);
+        if first + 2 <= count {
+            self.positions::<S, V, 2, APART>(simd, strip, from, first);
+            first += 2;
+        }
+        if first < count {
+            self.positions::<S, V, 1, APART>(simd, strip, from, first);
+        }
+    }
+
+    /// `P` positions from `first` on.
+    #[inline(always)]
+    fn positions<S: Simd, const V: usize, const P: usize, const APART: usize>(
+        &mut self,
+        simd: S,
+        strip: &Strip,
+        from: usize,
+        first: usize,
+    ) {
+        let gather = &mut self.0;
+        let strips = gather.strips;
+        let places = &strips.places[strip.places.start + first..][..P];
+        let count = gather.block.count.saturating_sub(from).min(V * S::F32_LANES);
+        let whole = count == V * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        if gather.add {
+            for (sums, place) in sums.iter_mut().zip(places) {
+                let out = &gather.out[place + gather.block.first + from..][..count];
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = if whole {
+                        // SAFETY: `out` has `V` whole vectors.
+                        unsafe { load::<S>(out, v * S::F32_LANES) }
+                    } else {
+                        simd.partial_load_f32s(&out[(v * S::F32_LANES).min(out.len())..])
+                    };
+                }
+            }
+        }
+        let offset = strip.offset + first * APART * PIXEL;
+        for (x_at, w_at) in &strips.taps[strip.taps.clone()] {
+            let at = (x_at + offset, w_at + from);
+            // SAFETY: `strip` asserted that what the strip's last position reads, and the weights, lie within.
+            unsafe { Self::add::<S, V, P, APART>(simd, gather, at, &mut sums) };
+        }
+        for (sums, place) in sums.iter().zip(places) {
+            let out = &mut gather.out[place + gather.block.first + from..][..count];
+            if whole {
+                for (v, sum) in sums.iter().enumerate() {
+                    // SAFETY: `out` has `V` whole vectors.
+                    unsafe { store::<S>(out, v * S::F32_LANES, *sum) };
+                }
+            } else {
+                for (sum, out) in sums.iter().zip(out.chunks_mut(S::F32_LANES)) {
+                    simd.partial_store_f32s(out, *sum);
+                }
+            }
         }
     }
 
     /// Adds a tap, read from `x_at` on by the first position and `APART` pixels further by every next.
     ///
     /// # Safety
-    /// The last position's pixel must lie within `x`, and the tap's weights, [`WIDTH`] for each channel that is read,
-    /// within `w`.
+    /// The last position's pixel must lie within `x`, and `V` vectors of weights, every `width`, for each channel that is
+    /// read within `w`.
     #[inline(always)]
     unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
         simd: S,
@@ -292,8 +364,8 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
         for i in 0..gather.reads {
             let mut w = [simd.splat_f32s(0.0); V];
             for (v, w) in w.iter_mut().enumerate() {
-                // SAFETY: a tap has `WIDTH` weights, which are `V` vectors, for each channel that is read, within `w`.
-                *w = unsafe { load::<S>(gather.w, w_at + i * WIDTH + v * S::F32_LANES) };
+                // SAFETY: the caller's promise.
+                *w = unsafe { load::<S>(gather.w, w_at + i * gather.width + v * S::F32_LANES) };
             }
             for (p, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: the last position's pixel lies within `x`, and has at least as many values as are read.
@@ -301,67 +373,6 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
                 for (sum, w) in sums.iter_mut().zip(w) {
                     *sum = simd.mul_add_f32s(x, w, *sum);
                 }
-            }
-        }
-    }
-
-    /// `P` positions from `first` on.
-    #[inline(always)]
-    fn positions<S: Simd, const V: usize, const P: usize, const APART: usize>(
-        &mut self,
-        simd: S,
-        strip: &Strip,
-        first: usize,
-    ) {
-        debug_assert_eq!(V * S::F32_LANES, WIDTH);
-        let gather = &mut self.0;
-        let strips = gather.strips;
-        let places = &strips.places[strip.places.start + first..][..P];
-        let whole = gather.block.count == WIDTH;
-        let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        if gather.add {
-            for (sums, place) in sums.iter_mut().zip(places) {
-                let out = &gather.out[place + gather.block.first..][..gather.block.count];
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = if whole {
-                        // SAFETY: a whole block's place has `WIDTH` values, which are `V` vectors.
-                        unsafe { load::<S>(out, v * S::F32_LANES) }
-                    } else {
-                        simd.partial_load_f32s(&out[(v * S::F32_LANES).min(out.len())..])
-                    };
-                }
-            }
-        }
-        let offset = strip.offset + first * APART * PIXEL;
-        for (x_at, w_at) in &strips.taps[strip.taps.clone()] {
-            // SAFETY: `strip` asserted that what the strip's last position reads, and the weights, lie within.
-            unsafe { Self::add::<S, V, P, APART>(simd, gather, (x_at + offset, *w_at), &mut sums) };
-        }
-        for (sums, place) in sums.iter().zip(places) {
-            let out = &mut gather.out[place + gather.block.first..][..gather.block.count];
-            if whole {
-                for (v, sum) in sums.iter().enumerate() {
-                    // SAFETY: a whole block's place has `WIDTH` values, which are `V` vectors.
-                    unsafe { store::<S>(out, v * S::F32_LANES, *sum) };
-                }
-            } else {
-                for (sum, out) in sums.iter().zip(out.chunks_mut(S::F32_LANES)) {
-                    simd.partial_store_f32s(out, *sum);
-                }
-            }
-        }
-    }
-}
-
-impl<const PIXEL: usize> WithSimd for GatherOf<'_, PIXEL> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        for strip in &self.0.strips.strips {
-            match strip.apart {
-                1 => self.strip::<S, 1>(simd, strip),
-                _ => self.strip::<S, 2>(simd, strip),
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Groups whose channels fill vectors, and those of odd sizes: what a block of sixteen channels reads of a few images, or of
-//! a few rows of one, is first laid out so that neighbouring positions follow each other and fit the nearest cache
-//! (`packing`); then as many positions as there are registers gather their taps at once (`gather`), or a tap sums over all
-//! of them (`weight_gradient`).
+//! Groups whose channels fill vectors, and those of odd sizes: what a block of channels reads of a few images, or of a few
+//! rows of one, is first laid out so that neighbouring positions follow each other and fit the nearest cache (`packing`);
+//! then as many positions as there are registers gather their taps at once (`gather`), or a tap sums over all of them
+//! (`weight_gradient`).
 
 mod gather;
 mod packing;
@@ -12,7 +12,7 @@ pub(super) use weight_gradient::add as add_weight_gradient;
 
 use super::super::geometry::ConvGeometry;
 
-/// Channels of a block: a vector of AVX-512, two of AVX2, four of NEON.
+/// Channels whose sums are kept in registers together: a vector of AVX-512, two of AVX2, four of NEON.
 const WIDTH: usize = 16;
 
 /// Most channels of a group that are laid out together.
@@ -21,6 +21,11 @@ const MOST: usize = 64;
 /// Whether groups are small enough to be laid out.
 pub(super) fn fit(g: &ConvGeometry) -> bool {
     g.c_in.max(g.c_out) / g.groups <= MOST
+}
+
+/// Channels of a block of groups of `size`. Two vectors of AVX-512 share every number that is read.
+fn width(size: usize) -> usize {
+    if size.is_multiple_of(2 * WIDTH) { 2 * WIDTH } else { WIDTH }
 }
 
 /// From one pixel that is laid out to the next, of groups of `reads` channels. Four more than a cache line has, where

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::super::buffers::Buffer;
 use super::super::super::simd::dispatch;
 use super::super::super::threads::for_chunks;
-use super::WIDTH;
+use super::width;
 
 /// A place in an image for each of some images: `(row, column, image, width)`, rows and columns a part of the
 /// image's with padding around them.
@@ -115,7 +115,7 @@ impl Layout {
     }
 }
 
-/// Channels that are written together: at most [`WIDTH`] neighbours of one group.
+/// Channels that are written together: neighbours of one group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     pub first: usize,
@@ -126,11 +126,12 @@ pub(super) struct Block {
 impl Block {
     /// Blocks that make up `c` channels in groups of `size`.
     pub fn all(c: usize, size: usize) -> Vec<Self> {
+        let width = width(size);
         let block = |first: usize| {
             let end = (first / size + 1) * size;
-            Self { first, count: WIDTH.min(end - first), group: first / size }
+            Self { first, count: width.min(end - first), group: first / size }
         };
-        (0..c).step_by(size).flat_map(|start| (start..start + size).step_by(WIDTH)).map(block).collect()
+        (0..c).step_by(size).flat_map(|start| (start..start + size).step_by(width)).map(block).collect()
     }
 
     pub fn channels(&self) -> Range<usize> {
@@ -138,35 +139,35 @@ impl Block {
     }
 }
 
-/// A weight in the order in which blocks read it: `(block, tap, channel read, width)`, zeros where a block is narrower.
-/// `weight(tap, channel written)` is where the number stands that joins it with the first channel that it reads; from one
-/// that is read to the next it moves by `step`.
+/// A weight in the order in which blocks of `width` channels read it: `(block, tap, channel read, width)`, zeros where a
+/// block is narrower. `weight(tap, channel written)` is where the number stands that joins it with the first channel that it
+/// reads; from one that is read to the next it moves by `step`.
 pub(super) fn pack_weight(
     w: &[f32],
-    blocks: &[Block],
+    (blocks, width): (&[Block], usize),
     (taps, reads): (usize, usize),
     step: usize,
     weight: impl Fn(usize, usize) -> usize + Sync,
 ) -> Buffer {
-    let mut packed = Buffer::stale(blocks.len() * taps * reads * WIDTH);
-    for_chunks(&mut packed, taps * reads * WIDTH, |index, packed| {
+    let mut packed = Buffer::stale(blocks.len() * taps * reads * width);
+    for_chunks(&mut packed, taps * reads * width, |index, packed| {
         let block = blocks[index];
-        for (tap, packed) in packed.chunks_exact_mut(reads * WIDTH).enumerate() {
+        for (tap, packed) in packed.chunks_exact_mut(reads * width).enumerate() {
             let first = weight(tap, block.first);
-            if block.count == WIDTH && (0..WIDTH).all(|lane| weight(tap, block.first + lane) == first + lane)
+            if block.count == width && (0..width).all(|lane| weight(tap, block.first + lane) == first + lane)
             {
                 // Neighbours in the weight are neighbours here.
-                for (read, packed) in packed.chunks_exact_mut(WIDTH).enumerate() {
-                    packed.copy_from_slice(&w[first + read * step..][..WIDTH]);
+                for (read, packed) in packed.chunks_exact_mut(width).enumerate() {
+                    packed.copy_from_slice(&w[first + read * step..][..width]);
                 }
                 continue;
             }
             for (lane, channel) in block.channels().enumerate() {
-                let places = packed[lane..].iter_mut().step_by(WIDTH);
+                let places = packed[lane..].iter_mut().step_by(width);
                 let values = w[weight(tap, channel)..].iter().step_by(step);
                 places.zip(values).for_each(|(place, value)| *place = *value);
             }
-            packed.chunks_exact_mut(WIDTH).for_each(|packed| packed[block.count..].fill(0.0));
+            packed.chunks_exact_mut(width).for_each(|packed| packed[block.count..].fill(0.0));
         }
     });
     packed
@@ -181,6 +182,7 @@ mod tests {
         let blocks: Vec<_> =
             Block::all(48, 24).iter().map(|block| (block.first, block.count, block.group)).collect();
         assert_eq!(blocks, [(0, 16, 0), (16, 8, 0), (24, 16, 1), (40, 8, 1)]);
+        assert!(Block::all(128, 64).iter().all(|block| block.count == 32));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::super::super::geometry::{ConvGeometry, Gathering, Run};
 use super::super::super::simd::{Simd, WithSimd, load, store, vectorize};
 use super::super::chunks::Chunks;
 use super::packing::{Block, Layout};
-use super::{WIDTH, stride};
+use super::{WIDTH, stride, width};
 
 /// Adds to `dw` the gradient that images give the weight.
 pub(in super::super) fn add(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
@@ -32,7 +32,7 @@ pub(in super::super) fn add(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f
                 columns: g.w_out(),
                 padding: (0, 0),
                 images,
-                stride: WIDTH,
+                stride: width(g.c_out / g.groups),
             };
             Chunk { g, gathering: &gathering, rows, x_layout, dy_layout }.add(x, dy, dw);
         }
@@ -103,19 +103,19 @@ impl Chunk<'_> {
                 group = Some(block.group);
             }
             self.dy_layout.lay_out((g.h_out(), g.c_out), dy, block.channels(), &mut laid_dy);
-            for (strips, dw) in taps.iter().zip(dw.chunks_exact_mut(inputs * g.c_out)) {
-                let apart = self.apart() * self.x_layout.stride;
-                let sum = SumGroup {
+            let of_taps = taps.iter().zip(dw.chunks_exact_mut(inputs * g.c_out));
+            for (strips, dw) in of_taps.filter(|(strips, _)| !strips.is_empty()) {
+                vectorize(SumGroup {
                     strips,
-                    apart,
+                    apart: self.apart() * self.x_layout.stride,
                     inputs,
                     x: &laid_x,
                     dy: &laid_dy,
+                    width: self.dy_layout.stride,
                     c_out: g.c_out,
                     block: &block,
                     dw,
-                };
-                vectorize(sum);
+                });
             }
         }
     }
@@ -129,6 +129,8 @@ struct SumGroup<'a> {
     inputs: usize,
     x: &'a [f32],
     dy: &'a [f32],
+    /// Values of the layout from one pixel of `dy` to the next.
+    width: usize,
     c_out: usize,
     block: &'a Block,
     dw: &'a mut [f32],
@@ -139,67 +141,59 @@ impl WithSimd for SumGroup<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        match S::F32_LANES {
-            16 => self.inputs_of_many::<S, 1>(simd),
-            8 => self.inputs_of::<S, 2>(simd),
-            4 => self.inputs_of::<S, 4>(simd),
-            _ => self.inputs_of::<S, WIDTH>(simd),
+        if S::F32_LANES == WIDTH && self.width == 2 * WIDTH {
+            self.all_inputs::<S, 2, 8>(simd, 0);
+            return;
+        }
+        for from in (0..self.width).step_by(WIDTH) {
+            match S::F32_LANES {
+                16 => self.all_inputs::<S, 1, 16>(simd, from),
+                8 => self.all_inputs::<S, 2, 4>(simd, from),
+                4 => self.all_inputs::<S, 4, 4>(simd, from),
+                _ => self.all_inputs::<S, WIDTH, 4>(simd, from),
+            }
         }
     }
 }
 
 impl SumGroup<'_> {
-    /// Where there are 32 vector registers of a whole block each.
+    /// All inputs, `I` at a time, against `V` vectors of outputs from the block's channel `from` on.
     #[inline(always)]
-    fn inputs_of_many<S: Simd, const V: usize>(&mut self, simd: S) {
+    fn all_inputs<S: Simd, const V: usize, const I: usize>(&mut self, simd: S, from: usize) {
         let mut first = 0;
-        while first + 16 <= self.inputs {
-            self.sum::<S, V, 16>(simd, first);
-            first += 16;
+        while first + I <= self.inputs {
+            self.sum::<S, V, I>(simd, from, first);
+            first += I;
         }
-        if first + 8 <= self.inputs {
-            self.sum::<S, V, 8>(simd, first);
+        if I > 8 && first + 8 <= self.inputs {
+            self.sum::<S, V, 8>(simd, from, first);
             first += 8;
         }
-        self.rest::<S, V>(simd, first);
-    }
-
-    #[inline(always)]
-    fn inputs_of<S: Simd, const V: usize>(&mut self, simd: S) {
-        let mut first = 0;
-        while first + 4 <= self.inputs {
-            self.sum::<S, V, 4>(simd, first);
-            first += 4;
-        }
-        self.rest::<S, V>(simd, first);
-    }
-
-    #[inline(always)]
-    fn rest<S: Simd, const V: usize>(&mut self, simd: S, mut first: usize) {
         while first + 3 <= self.inputs {
-            self.sum::<S, V, 3>(simd, first);
+            self.sum::<S, V, 3>(simd, from, first);
             first += 3;
         }
         for first in first..self.inputs {
-            self.sum::<S, V, 1>(simd, first);
+            self.sum::<S, V, 1>(simd, from, first);
         }
     }
 
-    /// `I` inputs from `first` on against the block's outputs.
+    /// `I` inputs from `first` on.
     #[inline(always)]
-    fn sum<S: Simd, const V: usize, const I: usize>(&mut self, simd: S, first: usize) {
-        debug_assert_eq!(V * S::F32_LANES, WIDTH);
+    fn sum<S: Simd, const V: usize, const I: usize>(&mut self, simd: S, from: usize, first: usize) {
+        let (wide, width) = (V * S::F32_LANES, self.width);
         let mut sums = [[simd.splat_f32s(0.0); V]; I];
         for strip in self.strips {
             // Everything that is read below lies before these.
             let last = strip.count - 1;
-            assert!(strip.dy_at + last * WIDTH + WIDTH <= self.dy.len());
+            assert!(strip.dy_at + last * width + from + wide <= self.dy.len());
             assert!(strip.x_at + last * self.apart + first + I <= self.x.len());
             for j in 0..strip.count {
+                let dy_at = strip.dy_at + j * width + from;
                 let mut dy = [simd.splat_f32s(0.0); V];
                 for (v, dy) in dy.iter_mut().enumerate() {
-                    // SAFETY: position `j` is at most the last, whose `WIDTH` values were asserted to lie within `dy`.
-                    *dy = unsafe { load::<S>(self.dy, strip.dy_at + j * WIDTH + v * S::F32_LANES) };
+                    // SAFETY: position `j` is at most the last, whose `V` vectors were asserted to lie within `dy`.
+                    *dy = unsafe { load::<S>(self.dy, dy_at + v * S::F32_LANES) };
                 }
                 let x_at = strip.x_at + j * self.apart + first;
                 for (i, sums) in sums.iter_mut().enumerate() {
@@ -212,10 +206,11 @@ impl SumGroup<'_> {
             }
         }
         for (i, sums) in sums.iter().enumerate() {
-            let dw = &mut self.dw[(first + i) * self.c_out..][self.block.channels()];
-            if dw.len() == WIDTH {
+            let count = self.block.count.saturating_sub(from).min(wide);
+            let dw = &mut self.dw[(first + i) * self.c_out + self.block.first + from..][..count];
+            if count == wide {
                 for (v, sum) in sums.iter().enumerate() {
-                    // SAFETY: `WIDTH` values are `V` vectors.
+                    // SAFETY: these are `V` whole vectors.
                     let before = unsafe { load::<S>(dw, v * S::F32_LANES) };
                     // SAFETY: as above.
                     unsafe { store::<S>(dw, v * S::F32_LANES, simd.add_f32s(before, *sum)) };
