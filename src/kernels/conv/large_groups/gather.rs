@@ -257,7 +257,7 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
             assert!(x_at + last <= self.0.x.len() && w_at + self.0.reads * width <= self.0.w.len());
         }
         if S::F32_LANES == WIDTH && width == 2 * WIDTH {
-            self.positions_from::<S, 2, 8, APART>(simd, strip, 0);
+            self.positions_from::<S, 2, 12, APART>(simd, strip, 0);
             return;
         }
         for from in (0..width).step_by(WIDTH) {
@@ -279,11 +279,12 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
         from: usize,
     ) {
         let (mut first, count) = (0, strip.places.len());
-        while first + P <= count {
+        // Sixteen are better halved than twelve and four.
+        while first + P <= count && !(P == 12 && count - first == 16) {
             self.positions::<S, V, P, APART>(simd, strip, from, first);
             first += P;
         }
-        if P > 8 && first + 8 <= count {
+        while P > 8 && first + 8 <= count {
             self.positions::<S, V, 8, APART>(simd, strip, from, first);
             first += 8;
         }
@@ -361,19 +362,21 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
         (x_at, w_at): (usize, usize),
         sums: &mut [[S::f32s; V]; P],
     ) {
+        let mut local = *sums;
         for i in 0..gather.reads {
             let mut w = [simd.splat_f32s(0.0); V];
             for (v, w) in w.iter_mut().enumerate() {
                 // SAFETY: the caller's promise.
                 *w = unsafe { load::<S>(gather.w, w_at + i * gather.width + v * S::F32_LANES) };
             }
-            for (p, sums) in sums.iter_mut().enumerate() {
+            for p in 0..P {
                 // SAFETY: the last position's pixel lies within `x`, and has at least as many values as are read.
                 let x = simd.splat_f32s(unsafe { *gather.x.get_unchecked(x_at + p * APART * PIXEL + i) });
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = simd.mul_add_f32s(x, w, *sum);
+                for v in 0..V {
+                    local[p][v] = simd.mul_add_f32s(x, w[v], local[p][v]);
                 }
             }
         }
+        *sums = local;
     }
 }

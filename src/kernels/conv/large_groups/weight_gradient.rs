@@ -80,6 +80,21 @@ impl Chunk<'_> {
         }
     }
 
+    /// Strips that follow each other as one: a tap is met in neighbouring runs, which differ in other taps.
+    fn joined(&self, mut strips: Vec<Strip>) -> Vec<Strip> {
+        let (x_step, dy_step) = (self.apart() * self.x_layout.stride, self.dy_layout.stride);
+        strips.sort_unstable_by_key(|strip| strip.dy_at);
+        strips.dedup_by(|next, strip| {
+            let follows = strip.x_at + strip.count * x_step == next.x_at
+                && strip.dy_at + strip.count * dy_step == next.dy_at;
+            if follows {
+                strip.count += next.count;
+            }
+            follows
+        });
+        strips
+    }
+
     fn add(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         let (g, kernel) = (self.g, self.g.kernel);
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
@@ -92,7 +107,7 @@ impl Chunk<'_> {
                         self.strips(tap / kernel, run, *column, &mut strips);
                     }
                 }
-                strips
+                self.joined(strips)
             })
             .collect();
         let mut group = None;
@@ -169,7 +184,11 @@ impl SumGroup<'_> {
             self.sum::<S, V, 8>(simd, from, first);
             first += 8;
         }
-        while first + 3 <= self.inputs {
+        if I > 4 && first + 4 <= self.inputs {
+            self.sum::<S, V, 4>(simd, from, first);
+            first += 4;
+        }
+        if first + 3 <= self.inputs {
             self.sum::<S, V, 3>(simd, from, first);
             first += 3;
         }
@@ -196,11 +215,11 @@ impl SumGroup<'_> {
                     *dy = unsafe { load::<S>(self.dy, dy_at + v * S::F32_LANES) };
                 }
                 let x_at = strip.x_at + j * self.apart + first;
-                for (i, sums) in sums.iter_mut().enumerate() {
+                for i in 0..I {
                     // SAFETY: likewise within `x`.
                     let x = simd.splat_f32s(unsafe { *self.x.get_unchecked(x_at + i) });
-                    for (sum, dy) in sums.iter_mut().zip(dy) {
-                        *sum = simd.mul_add_f32s(x, dy, *sum);
+                    for v in 0..V {
+                        sums[i][v] = simd.mul_add_f32s(x, dy[v], sums[i][v]);
                     }
                 }
             }
