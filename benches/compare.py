@@ -5,6 +5,7 @@
   cargo bench --bench step --no-run
   target/peers/bin/python benches/compare.py                       every cell of benches/step.rs (hours)
   target/peers/bin/python benches/compare.py --short               the main cells (a quarter of an hour)
+  target/peers/bin/python benches/compare.py --cells bn,64,64,32   one: norm, G, batch, side
   target/peers/bin/python benches/compare.py --forms eager channels_last compile_channels_last
 
   cargo build --release --manifest-path benches/peers/rust/Cargo.toml --target-dir target/peers-rust
@@ -27,7 +28,12 @@ ROOT = Path(__file__).resolve().parent.parent
 EXPANSION = {1: 6, 4: 5, 16: 4, 64: 3}
 
 
-def cells(short):
+def cells(named, short):
+    if named:
+        for cell in named:
+            norm, *numbers = cell.split(",")
+            yield norm, *map(int, numbers)
+        return
     if short:
         for norm in ["bn", "gn", "ln", "ln+pn"]:
             for group_size in [1, 16]:
@@ -67,6 +73,7 @@ def run(command, threads):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="the main cells only")
+    parser.add_argument("--cells", nargs="+", help="these cells only: norm,G,batch,side")
     parser.add_argument("--forms", nargs="+", default=["channels_last"], help="PyTorch's forms, burn, candle: what to take the best of")
     parser.add_argument("--kinds", nargs="+", default=["train", "inference"])
     parser.add_argument("--threads", type=int, default=2)
@@ -79,7 +86,7 @@ def main():
     ours = max(built, key=os.path.getmtime)
     common = ["--threads", options.threads, "--seconds", options.seconds]
     print(f"{'':<10} {'norm':<6} {'G':>3} {'batch':>5} {'side':>4} {'effsweep':>9} {'peer':>9} {'form':<22} {'ratio':>6} {'MiB':>6} {'MiB':>6} {'share':>6}")
-    for norm, group_size, batch, side in cells(options.short):
+    for norm, group_size, batch, side in cells(options.cells, options.short):
         for kind in options.kinds:
             cell = [kind, norm, group_size, EXPANSION[group_size], batch, side]
             measured = {form: [] for form in ["effsweep", *options.forms]}

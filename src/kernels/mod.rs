@@ -21,6 +21,7 @@ mod rounding;
 mod signals;
 mod simd;
 mod squeeze_excite;
+mod team;
 mod threads;
 mod tile;
 

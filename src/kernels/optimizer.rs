@@ -2,9 +2,8 @@
 //!
 //! `decay` is L2: `g + decay · p` takes the gradient's place.
 
-use rayon::prelude::*;
-
 use super::simd::dispatch;
+use super::threads::map_each;
 
 /// Numbers that a thread updates before it looks for more.
 const TOGETHER: usize = 16 << 10;
@@ -94,20 +93,20 @@ fn in_parts(
     [first, second]: [&mut [f32]; 2],
     update: impl Fn(&mut [f32], &[f32], &mut [f32], &mut [f32]) + Sync,
 ) {
-    p.par_chunks_mut(TOGETHER)
-        .zip(gradient.par_chunks(TOGETHER))
-        .zip(first.par_chunks_mut(TOGETHER).zip(second.par_chunks_mut(TOGETHER)))
-        .for_each(|((p, gradient), (first, second))| {
-            dispatch(
-                #[inline(always)]
-                || update(p, gradient, first, second),
-            );
-        });
+    let states = first.chunks_mut(TOGETHER).zip(second.chunks_mut(TOGETHER));
+    let parts = p.chunks_mut(TOGETHER).zip(gradient.chunks(TOGETHER)).zip(states).collect();
+    map_each(parts, |_, ((p, gradient), (first, second))| {
+        dispatch(
+            #[inline(always)]
+            || update(p, gradient, first, second),
+        );
+    });
 }
 
 /// Exponential average: `average ← decay · average + (1 − decay) · p`.
 pub fn blend(average: &mut [f32], p: &[f32], decay: f32) {
-    average.par_chunks_mut(TOGETHER).zip(p.par_chunks(TOGETHER)).for_each(|(average, p)| {
+    let parts = average.chunks_mut(TOGETHER).zip(p.chunks(TOGETHER)).collect();
+    map_each(parts, |_, (average, p): (&mut [f32], &[f32])| {
         dispatch(
             #[inline(always)]
             || {

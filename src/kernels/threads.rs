@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 use std::ops::Deref;
+use std::sync::Mutex;
 
-use rayon::prelude::*;
+use super::team::share;
 
 /// Values that a thread adds before it looks for more.
 const ADDED_TOGETHER: usize = 16 << 10;
@@ -47,12 +48,29 @@ pub(super) fn range(items: usize, parts: usize, part: usize) -> std::ops::Range<
     start..start + size + usize::from(part < rest)
 }
 
+/// What `f` makes of each item, in order, on all threads that may help.
+pub(super) fn map_each<T: Send, R: Send>(items: Vec<T>, f: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
+    if ALONE.get() || items.len() < 2 {
+        return items.into_iter().enumerate().map(|(index, item)| f(index, item)).collect();
+    }
+    let places: Vec<Mutex<(Option<T>, Option<R>)>> =
+        items.into_iter().map(|item| Mutex::new((Some(item), None))).collect();
+    share(places.len(), &|index| {
+        let item = places[index].lock().ok().and_then(|mut place| place.0.take());
+        let result = item.map(|item| alone(|| f(index, item)));
+        if let Ok(mut place) = places[index].lock() {
+            place.1 = result;
+        }
+    });
+    places.into_iter().filter_map(|place| place.into_inner().ok()?.1).collect()
+}
+
 /// Calls `f(index, chunk)` for every chunk of `length` values of `out`.
 pub(super) fn for_chunks(out: &mut [f32], length: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     if ALONE.get() {
         out.chunks_mut(length.max(1)).enumerate().for_each(|(index, chunk)| f(index, chunk));
     } else {
-        out.par_chunks_mut(length.max(1)).enumerate().for_each(|(index, chunk)| f(index, chunk));
+        map_each(out.chunks_mut(length.max(1)).collect(), f);
     }
 }
 
@@ -60,25 +78,23 @@ pub(super) fn for_chunks(out: &mut [f32], length: usize, f: impl Fn(usize, &mut 
 pub(super) fn map_chunks<R: Send>(
     values: &mut [f32],
     length: usize,
-    f: impl Fn(usize, &mut [f32]) -> R + Send + Sync,
+    f: impl Fn(usize, &mut [f32]) -> R + Sync,
 ) -> Vec<R> {
-    if ALONE.get() {
-        values.chunks_mut(length.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
-    } else {
-        values.par_chunks_mut(length.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
-    }
+    map_each(values.chunks_mut(length.max(1)).collect(), f)
 }
 
 /// What `f` makes of each part, in the order of the parts.
-pub(super) fn map_parts<R: Send>(parts: usize, f: impl Fn(usize) -> R + Send + Sync) -> Vec<R> {
-    if ALONE.get() { (0..parts).map(f).collect() } else { (0..parts).into_par_iter().map(f).collect() }
+pub(super) fn map_parts<R: Send>(parts: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    map_each((0..parts).collect(), |_, part| f(part))
 }
 
-/// What `f` makes of each item, in order, the items on all threads.
-pub(super) fn map_items<T: Send, R: Send>(items: Vec<T>, f: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
-    let whole = enough_for_all(items.len());
-    let run = |item| if whole { alone(|| f(item)) } else { f(item) };
-    items.into_par_iter().map(run).collect()
+/// What `f` makes of each item, in order: the items on all threads, or, where they are too few, each on all threads.
+pub(super) fn map_items<T: Send, R: Send>(items: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if enough_for_all(items.len()) {
+        map_each(items, |_, item| f(item))
+    } else {
+        items.into_iter().map(f).collect()
+    }
 }
 
 /// Adds vectors to `total`, in order.

@@ -12,10 +12,12 @@ mod small_groups;
 use std::sync::OnceLock;
 
 use super::ConvGeometry;
+use super::buffers::Buffer;
 use super::threads::{add_in_order, map_parts, parts, range};
 
-/// Fewest images of a part of a batch.
+/// Fewest images of a part of a batch, and positions: each part has as many sums as there are weights.
 const LEAST_IMAGES: usize = 8;
+const LEAST_POSITIONS: usize = 1024;
 
 /// Most parts of a batch that sum a weight gradient on their own.
 const MOST_SUMS: usize = 16;
@@ -140,10 +142,11 @@ impl<'w> Plan<'w> {
     pub fn add_weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         let g = self.sized(x.len(), dy.len());
         let (x_len, dy_len) = (g.input_len() / g.n.max(1), g.output_len() / g.n.max(1));
-        let count = parts(g.n, LEAST_IMAGES, MOST_SUMS);
+        let least = LEAST_IMAGES.max(LEAST_POSITIONS / (g.h_out() * g.w_out()).max(1));
+        let count = parts(g.n, least, MOST_SUMS);
         let sums = map_parts(count, |part| {
             let images = range(g.n, count, part);
-            let mut sum = vec![0.0; dw.len()];
+            let mut sum = Buffer::zeros(dw.len());
             self.sum_weight_gradient(
                 &x[images.start * x_len..images.end * x_len],
                 &dy[images.start * dy_len..images.end * dy_len],

@@ -356,6 +356,10 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
     /// The last position's pixel must lie within `x`, and `V` vectors of weights, every `width`, for each channel that is
     /// read within `w`.
     #[inline(always)]
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "with iterators the compiler keeps half of the sums in memory"
+    )]
     unsafe fn add<S: Simd, const V: usize, const P: usize, const APART: usize>(
         simd: S,
         gather: &Gather<'_>,

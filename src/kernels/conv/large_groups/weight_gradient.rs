@@ -215,11 +215,11 @@ impl SumGroup<'_> {
                     *dy = unsafe { load::<S>(self.dy, dy_at + v * S::F32_LANES) };
                 }
                 let x_at = strip.x_at + j * self.apart + first;
-                for i in 0..I {
+                for (i, sums) in sums.iter_mut().enumerate() {
                     // SAFETY: likewise within `x`.
                     let x = simd.splat_f32s(unsafe { *self.x.get_unchecked(x_at + i) });
-                    for v in 0..V {
-                        sums[i][v] = simd.mul_add_f32s(x, dy[v], sums[i][v]);
+                    for (sum, dy) in sums.iter_mut().zip(dy) {
+                        *sum = simd.mul_add_f32s(x, dy, *sum);
                     }
                 }
             }

@@ -48,8 +48,8 @@ impl Side {
         let w = self.transposed.as_deref().unwrap_or(w);
         self.chunks.write(out, (h_out, w_out * c), |Chunk { images, rows }, out| {
             let x = &input[images.start * read_len..images.end * read_len];
-            let (strips, taps) = self.strips(images.len(), rows);
-            let gather = Gather { x, w, strips: &strips, taps: &taps, c, out };
+            let strips = self.strips(images.len(), rows);
+            let gather = Gather { x, w, strips: &strips, c, out };
             match (self.size, add) {
                 (1, false) => vectorize(gather.of::<1, false>()),
                 (2, false) => vectorize(gather.of::<2, false>()),
@@ -63,9 +63,7 @@ impl Side {
         });
     }
 
-    /// Strips with their taps, and all taps: what each reads for the first position of its run, and where its weights
-    /// start.
-    fn strips(&self, images: usize, rows: Range<usize>) -> (Vec<(Strip, Range<usize>)>, Vec<(usize, usize)>) {
+    fn strips(&self, images: usize, rows: Range<usize>) -> Strips {
         let (c, (h_in, w_in), (h_out, w_out)) = (self.c, self.gathering.read, self.gathering.written);
         let (mut strips, mut taps) = (Vec::new(), Vec::new());
         for (row_out, row_taps) in self.gathering.row_taps[rows].iter().enumerate() {
@@ -86,8 +84,16 @@ impl Side {
                 strips.extend(places.strips().map(|strip| (strip, taps.clone())));
             }
         }
-        (strips, taps)
+        Strips { strips, taps }
     }
+}
+
+/// Positions that read the same taps.
+struct Strips {
+    /// Each with its taps.
+    strips: Vec<(Strip, Range<usize>)>,
+    /// What a tap reads for the first position of its run, and where its weights start.
+    taps: Vec<(usize, usize)>,
 }
 
 /// The weight `w (k, k, size, c)` with every group's numbers transposed.
@@ -109,8 +115,7 @@ fn transposed(w: &[f32], size: usize, c: usize) -> Buffer {
 struct Gather<'a> {
     x: &'a [f32],
     w: &'a [f32],
-    strips: &'a [(Strip, Range<usize>)],
-    taps: &'a [(usize, usize)],
+    strips: &'a Strips,
     c: usize,
     out: &'a mut [f32],
 }
@@ -131,10 +136,10 @@ impl<const SIZE: usize, const ADD: bool> WithSimd for GatherOf<'_, SIZE, ADD> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let (c, lanes) = (self.0.c, S::F32_LANES);
         // Everything that is read or written below lies before these.
-        for (strip, taps) in self.0.strips {
+        for (strip, taps) in &self.0.strips.strips {
             let last = strip.count - 1;
             assert!(strip.written_at + last * strip.written_step + c <= self.0.out.len());
-            for (x_at, w_at) in &self.0.taps[taps.clone()] {
+            for (x_at, w_at) in &self.0.strips.taps[taps.clone()] {
                 assert!(x_at + strip.read_at + last * strip.read_step + c <= self.0.x.len());
                 assert!(w_at + SIZE * c <= self.0.w.len());
             }
@@ -169,8 +174,8 @@ impl<const SIZE: usize, const ADD: bool> GatherOf<'_, SIZE, ADD> {
         &mut self,
         channels: [Channels<S, TAIL>; V],
     ) {
-        for (strip, taps) in self.0.strips {
-            let taps = &self.0.taps[taps.clone()];
+        for (strip, taps) in &self.0.strips.strips {
+            let taps = &self.0.strips.taps[taps.clone()];
             let mut first = 0;
             while first + P <= strip.count {
                 self.positions::<S, V, P, TAIL>(&channels, strip, taps, first);
