@@ -33,53 +33,37 @@ impl Side {
     /// Outputs of inputs.
     pub fn forward(g: &ConvGeometry, w: &[f32]) -> Self {
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let (blocks, width) = (Block::all(g.c_out, outputs), width(outputs));
         let weight = |tap: usize, o: usize| tap * inputs * g.c_out + o;
-        let weights = pack_weight(w, (&blocks, width), (g.kernel * g.kernel, inputs), g.c_out, weight);
-        let (chunks, gathering) = Self::cut(g, inputs, |borders| g.forward_gathering(borders));
-        let (c_read, c_written) = (g.c_in, g.c_out);
-        Self {
-            gathering,
-            chunks,
-            kernel: g.kernel,
-            c_read,
-            reads: inputs,
-            c_written,
-            blocks,
-            width,
-            weights,
-            strips: Mutex::default(),
-        }
+        let gathering = |borders| g.forward_gathering(borders);
+        Self::new(g, w, (g.c_in, inputs), (g.c_out, outputs), (g.c_out, weight), gathering)
     }
 
     /// Gradients of inputs, of those of outputs.
     pub fn backward(g: &ConvGeometry, w: &[f32]) -> Self {
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let (blocks, width) = (Block::all(g.c_in, inputs), width(inputs));
         let weight = |tap: usize, i: usize| (tap * inputs + i % inputs) * g.c_out + i / inputs * outputs;
-        let weights = pack_weight(w, (&blocks, width), (g.kernel * g.kernel, outputs), 1, weight);
-        let (chunks, gathering) = Self::cut(g, outputs, |borders| g.backward_gathering(borders));
-        let (c_read, c_written) = (g.c_out, g.c_in);
-        Self {
-            gathering,
-            chunks,
-            kernel: g.kernel,
-            c_read,
-            reads: outputs,
-            c_written,
-            blocks,
-            width,
-            weights,
-            strips: Mutex::default(),
-        }
+        let gathering = |borders| g.backward_gathering(borders);
+        Self::new(g, w, (g.c_out, outputs), (g.c_in, inputs), (1, weight), gathering)
     }
 
-    fn cut(g: &ConvGeometry, reads: usize, gathering: impl Fn(Borders) -> Gathering) -> (Chunks, Gathering) {
+    /// With the channels of a pixel and of a group, where it is read and where it is written; `step` and `weight` say where
+    /// weights stand, as [`pack_weight`] has it.
+    fn new(
+        g: &ConvGeometry,
+        w: &[f32],
+        (c_read, reads): (usize, usize),
+        (c_written, writes): (usize, usize),
+        (step, weight): (usize, impl Fn(usize, usize) -> usize + Sync),
+        gathering: impl Fn(Borders) -> Gathering,
+    ) -> Self {
+        let (blocks, width) = (Block::all(c_written, writes), width(writes));
+        let weights = pack_weight(w, (&blocks, width), (g.kernel * g.kernel, reads), step, weight);
         let padded = gathering(Borders::Padded);
         let steps = (g.kernel, padded.runs.first().map_or(1, |run| run.reading_step));
         let chunks = Chunks::new(g.n, padded.read, padded.written.0, stride(reads), steps);
         let gathering = if chunks.borders == Borders::Padded { padded } else { gathering(Borders::Exact) };
-        (chunks, gathering)
+        let (kernel, strips) = (g.kernel, Mutex::default());
+        Self { gathering, chunks, kernel, c_read, reads, c_written, blocks, width, weights, strips }
     }
 
     /// `out`, or `out +=`, what the weights make of `input`: whole images, channels last.
