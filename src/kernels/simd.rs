@@ -75,6 +75,25 @@ pub(super) unsafe fn store<S: Simd>(values: &mut [f32], at: usize, vector: S::f3
     unsafe { values.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(vector) }
 }
 
+/// How many values after those that are worked on are asked for: what was put away for the way back comes from far, and a loop
+/// that computes an exponential in between asks for it too late on its own.
+const AHEAD: usize = 512;
+
+/// Values of a cache line.
+const LINE: usize = 16;
+
+/// Asks for as many values as these, some way after them, while these are worked on. They need not exist.
+#[inline(always)]
+pub(super) fn fetch_ahead(values: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..values.len()).step_by(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let line = values.as_ptr().wrapping_add(AHEAD + at);
+        // SAFETY: a prefetch reads nothing and never fails, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+}
+
 /// The vector in which every lane holds lane `which` of its group: neighbours in groups of `SIZE`, a divisor of the lanes.
 #[inline(always)]
 pub(super) fn spread<S: Simd, const SIZE: usize>(simd: S, vector: S::f32s, which: usize) -> S::f32s {

@@ -22,7 +22,7 @@ impl Block<'_> {
             steps.plan.prepare_forward();
         }
         assert!(tiles.iter().all(|tile| !tile.p.is_empty()), "the tiles were kept");
-        let mut parts = split(tiles, dx, self.shape.pixels_in() * self.shape.c_in);
+        let mut parts = split(&self.shape, tiles, dx);
         if self.weights.sees_batch() {
             self.batch_backward(&steps, &mut parts, &shared, x, dy);
         } else {

@@ -44,7 +44,15 @@ pub struct BlockShape {
     pub residual: bool,
 }
 
+/// Weights of a heavy block, at least: 1 MiB, half of what a core's own cache holds.
+const HEAVY: usize = 256 << 10;
+
 impl BlockShape {
+    /// Whether the weights, rather than the activations, are what passes through memory.
+    fn is_heavy(&self) -> bool {
+        self.spatial.weight_len() + self.c_mid() * (self.c_in + self.c_out) >= HEAVY
+    }
+
     fn c_mid(&self) -> usize {
         self.spatial.c_in
     }

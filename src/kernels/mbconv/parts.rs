@@ -7,10 +7,12 @@ use super::super::gemm::{add_product_tn_single, product_tn_single};
 use super::super::norm::Sums;
 use super::super::squeeze_excite::GateGradients;
 use super::super::threads::{map_items, parts, range};
+use super::BlockShape;
 use super::tile::Tile;
 
 /// Most parts of a batch: each has as many numbers as the block has weights.
 const MOST_PARTS: usize = 4;
+const MOST_HEAVY_PARTS: usize = 2;
 
 /// Tiles that go back one after another.
 pub(super) struct Part<'a> {
@@ -67,9 +69,10 @@ pub(super) fn for_items(parts: &mut [Part<'_>], step: impl Fn(&mut Item<'_>) + S
     });
 }
 
-/// Tiles in parts, each tile with its part of `dx`, `len` values an image.
-pub(super) fn split(tiles: Vec<Tile>, dx: &mut [f32], len: usize) -> Vec<Part<'_>> {
-    let count = parts(tiles.len(), 1, MOST_PARTS);
+/// Tiles in parts, each tile with its part of `dx`.
+pub(super) fn split<'a>(shape: &BlockShape, tiles: Vec<Tile>, dx: &'a mut [f32]) -> Vec<Part<'a>> {
+    let len = shape.pixels_in() * shape.c_in;
+    let count = parts(tiles.len(), 1, if shape.is_heavy() { MOST_HEAVY_PARTS } else { MOST_PARTS });
     let ranges: Vec<Range<usize>> = (0..count).map(|part| range(tiles.len(), count, part)).collect();
     let (mut tiles, mut rest) = (tiles.into_iter(), dx);
     let mut all = Vec::with_capacity(count);

@@ -10,7 +10,8 @@ use super::super::rounding::{rounded, widened};
 use super::super::squeeze_excite::Gate;
 use super::{BlockMoments, BlockShape};
 
-/// Values of an expanded activation in a tile, at most: 384 KiB, of which a handful fit a core's own cache.
+/// Values of an expanded activation in a tile, at most: 384 KiB, of which a handful fit a core's own cache. Twice as many where
+/// the weights do not fit it either: they, and the sums of their gradients, come and go with every tile.
 const TILE_VALUES: usize = 96 << 10;
 
 /// Fewest tiles of a batch that has so many images.
@@ -20,7 +21,8 @@ const LEAST_TILES: usize = 2;
 pub(super) fn tiles(shape: &BlockShape) -> Vec<Range<usize>> {
     let n = shape.spatial.n;
     let image = shape.c_mid() * shape.pixels_in().max(1);
-    let fit = (TILE_VALUES / image).max(1);
+    let values = if shape.is_heavy() { 2 * TILE_VALUES } else { TILE_VALUES };
+    let fit = (values / image).max(1);
     // Powers of two fill the registers of kernels that take the same place of several images together.
     let fit = 1 << fit.ilog2();
     let images = fit.clamp(1, n.div_ceil(LEAST_TILES).max(1));

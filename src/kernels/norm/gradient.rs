@@ -1,7 +1,7 @@
 //! The way back through a norm.
 
 use super::super::activation::{Activate, Activation, Identity, Swish};
-use super::super::simd::dispatch;
+use super::super::simd::{dispatch, fetch_ahead};
 use super::super::threads::{for_chunks, map_chunks};
 use super::super::tile::{fold, repeated, stretched};
 use super::statistics::{SUM_BLOCK, Sharing, Statistics, spread, total};
@@ -219,6 +219,8 @@ fn affine_gradient<A: Activate>(
         block.iter_mut().for_each(|sum| sum.fill(0.0));
         let [dz_sum, xhat_sum] = &mut block;
         for (x, dy) in x.chunks(stretch).zip(dy.chunks_mut(stretch)) {
+            fetch_ahead(x);
+            fetch_ahead(dy);
             let len = x.len();
             let (a, b, dy) = (&channels.a[..len], &channels.b[..len], &mut dy[..len]);
             let (mean, rstd) = (&mean[..len], &rstd[..len]);
@@ -252,6 +254,8 @@ fn proxied_gradient<A: Activate>(
         block.iter_mut().for_each(|sum| sum.fill(0.0));
         let [dz_sum, xhat_sum, m_sum, s_sum] = &mut block;
         for (x, dy) in x.chunks(stretch).zip(dy.chunks_mut(stretch)) {
+            fetch_ahead(x);
+            fetch_ahead(dy);
             let len = x.len();
             let (a, b, dy) = (&channels.a[..len], &channels.b[..len], &mut dy[..len]);
             let (m, s) = (&proxy.m[..len], &proxy.s[..len]);
@@ -315,6 +319,8 @@ fn add_input_gradient(x: &[f32], dz: &[f32], rule: &InputRule, dx: &mut [f32]) {
 fn input_gradient_in_place(x: &[f32], rule: &InputRule, dz: &mut [f32]) {
     let stretch = rule.mean.len();
     for (x, dz) in x.chunks(stretch).zip(dz.chunks_mut(stretch)) {
+        fetch_ahead(x);
+        fetch_ahead(dz);
         let len = x.len();
         let (mean, p, q, r) = (&rule.mean[..len], &rule.p[..len], &rule.q[..len], &rule.r[..len]);
         let dz = &mut dz[..len];

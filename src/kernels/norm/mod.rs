@@ -21,7 +21,7 @@ pub use statistics::{Moments, Statistics};
 pub(super) use statistics::{PartMoments, SUM_BLOCK, channel_sums};
 
 use super::activation::{Activate, Activation, Identity, Swish};
-use super::simd::dispatch;
+use super::simd::{dispatch, fetch_ahead};
 use super::threads::for_chunks;
 use super::tile::{repeated, stretch, stretched};
 
@@ -106,6 +106,7 @@ impl NormPass<'_> {
 fn apply<A: Activate>(x: &[f32], channels: &Channels, y: &mut [f32]) {
     let stretch = channels.a.len();
     for (x, y) in x.chunks(stretch).zip(y.chunks_mut(stretch)) {
+        fetch_ahead(x);
         // Slices of one length: a loop that might panic in its middle leaves a part of it unvectorised.
         let len = x.len();
         let (a, b, y) = (&channels.a[..len], &channels.b[..len], &mut y[..len]);
@@ -119,6 +120,7 @@ fn apply<A: Activate>(x: &[f32], channels: &Channels, y: &mut [f32]) {
 fn apply_proxied<A: Activate>(x: &[f32], channels: &Channels, proxy: &Proxy, y: &mut [f32]) {
     let stretch = channels.a.len();
     for (x, y) in x.chunks(stretch).zip(y.chunks_mut(stretch)) {
+        fetch_ahead(x);
         let len = x.len();
         let (a, b, y) = (&channels.a[..len], &channels.b[..len], &mut y[..len]);
         let (m, s) = (&proxy.m[..len], &proxy.s[..len]);
