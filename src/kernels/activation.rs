@@ -1,6 +1,8 @@
 //! Activations and their derivatives, scalar by scalar; kernels inline them into their loops.
 
-use super::simd::{exp, reciprocal};
+use std::f32::consts::LOG2_E;
+
+use super::simd::{exp2, reciprocal};
 
 /// What stands between a norm and the next layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,7 +16,7 @@ pub enum Activation {
 /// `1 / (1 + e^−z)`.
 #[inline(always)]
 pub fn sigmoid(z: f32) -> f32 {
-    reciprocal(1.0 + exp(-z))
+    reciprocal(1.0 + exp2(-LOG2_E * z))
 }
 
 /// `z · σ(z)`.

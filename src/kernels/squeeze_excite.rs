@@ -202,12 +202,16 @@ impl Gate {
         })
         .concat();
         let mut d_scale = vec![0.0; c];
-        let mut d_gate = vec![0.0; n * c];
-        for at in 0..n * c {
-            let (channel, gate) = (at % c, self.gate[at]);
-            d_scale[channel] += d_factor[at] * gate;
-            let scale = weights.channel_scale.map_or(1.0, |scale| scale[channel]);
-            d_gate[at] = d_factor[at] * scale * gate * (1.0 - gate);
+        let mut d_gate: Vec<f32> =
+            d_factor.iter().zip(&self.gate).map(|(d, gate)| d * gate * (1.0 - gate)).collect();
+        if let Some(scale) = weights.channel_scale {
+            for (d_factor, gate) in d_factor.chunks_exact(c).zip(self.gate.chunks_exact(c)) {
+                let factors = d_factor.iter().zip(gate);
+                d_scale.iter_mut().zip(factors).for_each(|(sum, (d, gate))| *sum += d * gate);
+            }
+            for d_gate in d_gate.chunks_exact_mut(c) {
+                d_gate.iter_mut().zip(scale).for_each(|(d, scale)| *d *= scale);
+            }
         }
         let (active, slope): (Vec<f32>, Vec<f32>) = dispatch(
             #[inline(always)]
@@ -227,7 +231,7 @@ impl Gate {
             reduce_bias: column_sums(&d_hidden, c_hidden),
             expand_weight,
             expand_bias: column_sums(&d_gate, c),
-            channel_scale: if weights.channel_scale.is_some() { d_scale } else { vec![0.0; c] },
+            channel_scale: d_scale,
         };
         (gradients, d_means)
     }
