@@ -82,15 +82,22 @@ const AHEAD: usize = 512;
 /// Values of a cache line.
 const LINE: usize = 16;
 
+/// Asks for the vector that starts at `at`, before it is written: some numbers beside it are needed first. It need not exist.
+#[inline(always)]
+pub(super) fn fetch(values: &[f32], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and never fails, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(at).cast()) };
+    }
+}
+
 /// Asks for as many values as these, some way after them, while these are worked on. They need not exist.
 #[inline(always)]
 pub(super) fn fetch_ahead(values: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
     for at in (0..values.len()).step_by(LINE) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let line = values.as_ptr().wrapping_add(AHEAD + at);
-        // SAFETY: a prefetch reads nothing and never fails, wherever it points.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+        fetch(values, AHEAD + at);
     }
 }
 

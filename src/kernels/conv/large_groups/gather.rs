@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::super::buffers::Buffer;
 use super::super::super::geometry::{Borders, ConvGeometry, Gathering};
-use super::super::super::simd::{Simd, WithSimd, load, store, vectorize};
+use super::super::super::simd::{Simd, WithSimd, fetch, load, store, vectorize};
 use super::super::chunks::{Chunk, Chunks};
 use super::packing::{Block, Layout, pack_weight};
 use super::{WIDTH, stride, width};
@@ -311,6 +311,11 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
                         simd.partial_load_f32s(&out[(v * S::F32_LANES).min(out.len())..])
                     };
                 }
+            }
+        }
+        for place in places {
+            for v in 0..V {
+                fetch(gather.out, place + gather.block.first + from + v * S::F32_LANES);
             }
         }
         let offset = strip.offset + first * APART * PIXEL;

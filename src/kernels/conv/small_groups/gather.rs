@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::super::buffers::Buffer;
 use super::super::super::geometry::{Borders, ConvGeometry, Gathering};
-use super::super::super::simd::{Simd, WithSimd, vectorize};
+use super::super::super::simd::{Simd, WithSimd, fetch, vectorize};
 use super::super::super::threads::for_chunks;
 use super::super::chunks::{Chunk, Chunks};
 use super::{Channels, Places, Strip, TOGETHER};
@@ -214,6 +214,11 @@ impl<const SIZE: usize, const ADD: bool> GatherOf<'_, SIZE, ADD> {
                     // SAFETY: `with_simd` asserted that the pixel of the strip's last position lies within `out`.
                     *sum = unsafe { channels.load(out, out_at + p * strip.written_step) };
                 }
+            }
+        }
+        for p in 0..P {
+            for channels in channels {
+                fetch(out, out_at + p * strip.written_step + channels.first);
             }
         }
         let offset = strip.read_at + first * strip.read_step;
