@@ -144,14 +144,6 @@ pub fn add_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize,
     });
 }
 
-/// As [`add_product_nt`], for a tile of a batch.
-pub(super) fn add_tile_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
-    let w = Strided::row_major(w, k, n).transposed();
-    by_rows(dx, dy, (n, k, m), LEAST_TILE_ROWS, |dx, dy, rows| {
-        block(dx, Strided::row_major(dy, rows, n), w, Destination::Add);
-    });
-}
-
 /// `dx (m, k) = dy (m, n) · wᵀ` for `w (k, n)`, for a tile of a batch.
 pub(super) fn tile_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
     let w = Strided::row_major(w, k, n).transposed();

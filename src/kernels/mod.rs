@@ -31,7 +31,7 @@ pub(crate) mod reference;
 pub(crate) mod testing;
 
 pub use activation::{Activation, sigmoid, swish};
-pub use buffers::release_idle;
+pub use buffers::{Buffer, release_idle};
 pub use geometry::{ConvGeometry, Padding};
 pub use norm::{AffineGradients, Moments, NormPass, Statistics};
 pub use optimizer::{Adam, RmsProp, Sgd, blend};

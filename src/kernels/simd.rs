@@ -144,6 +144,7 @@ fn sources<const SIZE: usize, const LANES: usize>(which: usize) -> [i32; LANES] 
 /// The nearest integer goes to the exponent; the rest, within ±½, through a polynomial of degree 5 whose largest relative error
 /// is the least (1.1 · 10⁻⁷).
 #[inline(always)]
+#[allow(clippy::approx_constant, reason = "the coefficients are the polynomial's, not the series'")]
 pub(super) fn exp2(x: f32) -> f32 {
     // Adding 1.5 · 2²³ rounds to the nearest integer and leaves it in the low bits of the sum: neither a rounding
     // instruction nor a conversion, whose handling of NaN would keep the loop from being vectorised.

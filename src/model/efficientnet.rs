@@ -2,7 +2,7 @@
 //! (Masters et al. 2021).
 
 use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, Tape};
+use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
 
 use super::init::Initializer;
 use super::mbconv::{ConvNorm, MBConv, pointwise_weight};
@@ -164,10 +164,7 @@ impl EfficientNet {
             Cut::Block(index) => &self.blocks[..index],
             Cut::Top | Cut::Head => &self.blocks[..],
         };
-        let mut x = self.stem(images, pass);
-        for block in blocks {
-            x = block.forward(x, pass);
-        }
+        let x = self.trunk(images, Some(&self.stem), blocks, pass);
         if cut == Cut::Head { self.top(x, pass) } else { x }
     }
 
@@ -178,18 +175,13 @@ impl EfficientNet {
         cut: Cut,
         pass: &mut Pass<'_>,
     ) -> Matrix<T> {
-        let mut x = x;
-        if cut == Cut::Nothing {
-            x = self.stem(x, pass);
-        }
         let first = match cut {
             Cut::Nothing => 0,
             Cut::Block(index) => index,
             Cut::Top | Cut::Head => self.blocks.len(),
         };
-        for block in &self.blocks[first..] {
-            x = block.forward(x, pass);
-        }
+        let stem = (cut == Cut::Nothing).then_some(&self.stem);
+        let mut x = self.trunk(x, stem, &self.blocks[first..], pass);
         if cut != Cut::Head {
             x = self.top(x, pass);
         }
@@ -206,12 +198,59 @@ impl EfficientNet {
         x: Image<T>,
         pass: &mut Pass<'_>,
     ) -> Image<T> {
-        self.blocks[index].forward(x, pass)
+        self.trunk(x, None, &self.blocks[index..=index], pass)
     }
 
-    fn stem<T: Tape<f32, Cpu> + 'static>(&self, images: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
-        let x = ops::image_conv(images, pass.parameters.tensor(self.stem.weight), self.stem_shape);
-        self.stem.norm.forward(x, pass).0
+    /// Stem, if it is asked for, and blocks, as one operation.
+    pub(super) fn trunk<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        x: Image<T>,
+        stem: Option<&ConvNorm>,
+        blocks: &[MBConv],
+        pass: &mut Pass<'_>,
+    ) -> Image<T> {
+        // Signals are taken between layers, which exist on their own only layer by layer.
+        if pass.signals.is_some() {
+            return self.trunk_by_layers(x, stem, blocks, pass);
+        }
+        let n = x.shape().0;
+        let (x, mut tape) = x.split_tape();
+        let of_stem = stem.map(|stem| ops::Stem {
+            weight: pass.parameters.tensor(stem.weight),
+            shape: self.stem_shape,
+            norm: stem.norm.in_block(&mut tape, pass),
+        });
+        let of_blocks: Vec<_> = blocks.iter().map(|block| block.in_trunk(n, &mut tape, pass)).collect();
+        let (y, moments) = ops::trunk(x.put_tape(tape), of_stem.as_ref(), &of_blocks);
+        if let Some(training) = &mut pass.training {
+            if let (Some(stem), Some((moments, count))) = (stem, moments.stem) {
+                stem.norm.observe(training, moments, count);
+            }
+            for (block, seen) in blocks.iter().zip(moments.blocks) {
+                if let Some(seen) = seen {
+                    block.observe(training, seen);
+                }
+            }
+        }
+        y
+    }
+
+    /// Layer by layer: what [`Self::trunk`] computes, with every layer's output a tensor.
+    pub(super) fn trunk_by_layers<T: Tape<f32, Cpu> + 'static>(
+        &self,
+        mut x: Image<T>,
+        stem: Option<&ConvNorm>,
+        blocks: &[MBConv],
+        pass: &mut Pass<'_>,
+    ) -> Image<T> {
+        if let Some(stem) = stem {
+            x = ops::image_conv(x, pass.parameters.tensor(stem.weight), self.stem_shape);
+            x = stem.norm.forward(x, pass).0;
+        }
+        for block in blocks {
+            x = block.by_layers(x, pass);
+        }
+        x
     }
 
     fn top<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Image<T> {

@@ -15,7 +15,7 @@ use super::parameters::{ParameterId, Parameters, Role};
 use super::pass::{Pass, Training};
 use super::squeeze_excite::SqueezeExciteLayer;
 use crate::arch::Block;
-use crate::ops::{self, ConvShape, Image};
+use crate::ops::{self, ConvShape, Image, SeenByBlock};
 
 /// A convolution and its norm.
 #[derive(Debug)]
@@ -82,23 +82,22 @@ impl MBConv {
         Self { block, spatial_shape, expand, spatial, squeeze_excite, project, drop_rate }
     }
 
-    pub(super) fn forward<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
-        // Signals are taken between layers, which exist on their own only layer by layer.
-        if pass.signals.is_some() { self.by_layers(x, pass) } else { self.at_once(x, pass) }
-    }
-
-    fn at_once<T: Tape<f32, Cpu> + 'static>(&self, x: Image<T>, pass: &mut Pass<'_>) -> Image<T> {
-        let (x, mut tape) = x.split_tape();
-        let (n, h, w, _) = *x.shape();
+    /// The block as a part of a trunk, for `n` images.
+    pub(super) fn in_trunk<'a, T: Tape<f32, Cpu> + 'static>(
+        &self,
+        n: usize,
+        tape: &mut T,
+        pass: &mut Pass<'a>,
+    ) -> ops::MbConv<'a> {
         let parameters = pass.parameters;
         let survival = self.survival(n, &mut pass.training);
-        let mut norm = |layer: &'_ NormLayer| layer.in_block(&mut tape, pass);
+        let mut norm = |layer: &'_ NormLayer| layer.in_block(tape, pass);
         let (expand_norm, spatial_norm, project_norm) = (
             self.expand.as_ref().map(|expand| norm(&expand.norm)),
             norm(&self.spatial.norm),
             norm(&self.project.norm),
         );
-        let block = ops::MbConv {
+        ops::MbConv {
             expand: self.expand.as_ref().map(|expand| parameters.tensor(expand.weight)).zip(expand_norm),
             spatial: parameters.tensor(self.spatial.weight),
             spatial_shape: self.spatial_shape,
@@ -110,17 +109,16 @@ impl MBConv {
             residual: self.block.has_residual(),
             survival,
             storage: pass.training.as_ref().map(|training| training.storage).unwrap_or_default(),
-        };
-        let (y, moments) = ops::mbconv(x.put_tape(tape), block);
-        if let (Some(moments), Some(training)) = (moments, &mut pass.training) {
-            let (_, h_out, w_out, _) = *y.shape();
-            if let (Some(expand), Some(moments)) = (&self.expand, moments.expand) {
-                expand.norm.observe(training, moments, n * h * w);
-            }
-            self.spatial.norm.observe(training, moments.spatial, n * h_out * w_out);
-            self.project.norm.observe(training, moments.project, n * h_out * w_out);
         }
-        y
+    }
+
+    /// Notes what its batch norms saw.
+    pub(super) fn observe(&self, training: &mut Training, seen: SeenByBlock) {
+        if let (Some(expand), Some(moments)) = (&self.expand, seen.moments.expand) {
+            expand.norm.observe(training, moments, seen.before);
+        }
+        self.spatial.norm.observe(training, seen.moments.spatial, seen.after);
+        self.project.norm.observe(training, seen.moments.project, seen.after);
     }
 
     /// Stochastic depth's factor of each image; `None` where nothing is dropped.
@@ -129,7 +127,7 @@ impl MBConv {
         training.as_mut().filter(|_| drops).map(|training| training.drop_factors(n, self.drop_rate))
     }
 
-    /// Layer by layer: what [`Self::at_once`] computes, with every layer's output a tensor.
+    /// Layer by layer: what a trunk computes, with every layer's output a tensor.
     pub(super) fn by_layers<T: Tape<f32, Cpu> + 'static>(
         &self,
         x: Image<T>,

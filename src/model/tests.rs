@@ -126,6 +126,51 @@ fn gradients_equal_the_slope_along_a_random_direction() {
 }
 
 #[test]
+fn a_trunk_is_the_same_at_once_and_layer_by_layer() {
+    for norm in norms() {
+        let recipe = Recipe { stochastic_depth: 0.4, ..recipe(norm) };
+        let (network, mut parameters) = EfficientNet::new(&network(4), &recipe, 1);
+        stirred(&mut parameters);
+        let results = |by_layers: bool, with_stem: bool| {
+            let mut training = Training::new(ChaCha8Rng::seed_from_u64(5));
+            let mut pass = Pass::training(&parameters, &mut training);
+            let stem = with_stem.then_some(&network.stem);
+            let c_in = network.blocks[0].block.c_in;
+            let x = if with_stem { images(4) } else { image(random(4 * 64 * c_in, 3), (4, 8, 8, c_in)) };
+            let y = if by_layers {
+                network.trunk_by_layers(x.leaky_trace(), stem, &network.blocks, &mut pass)
+            } else {
+                network.trunk(x.leaky_trace(), stem, &network.blocks, &mut pass)
+            };
+            let mut all = vec![view(&y).to_vec()];
+            let mut grads = y.square().mean().backward();
+            let dx: &Vec<f32> = grads.get_or_alloc_mut(&x).unwrap();
+            all.push(dx.clone());
+            for (_, parameter) in parameters.iter() {
+                let gradient: &Vec<f32> = grads.get_or_alloc_mut(&parameter.value).unwrap();
+                all.push(gradient.clone());
+            }
+            let mut after = parameters.clone();
+            training.update_running(&mut after, 0.9);
+            all.extend(after.iter().map(|(_, parameter)| view(&parameter.value).to_vec()));
+            all
+        };
+        for with_stem in [true, false] {
+            let (at_once, by_layers) = (results(false, with_stem), results(true, with_stem));
+            assert_eq!(at_once.len(), by_layers.len());
+            for (index, (got, expected)) in at_once.iter().zip(&by_layers).enumerate() {
+                let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+                for (got, expected) in got.iter().zip(expected) {
+                    // What a norm takes away again leaves a gradient of nothing but rounding.
+                    let tolerated = 1e-3 * largest + 1e-8;
+                    assert!((got - expected).abs() <= tolerated, "{norm}, {index}: {got}, not {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn only_batch_norm_sees_the_other_images() {
     for norm in norms() {
         let (network, mut parameters) = EfficientNet::new(&network(1), &recipe(norm), 1);

@@ -1,15 +1,14 @@
-//! A whole MBConv block as one operation, so that its expanded activations need not pass through memory layer by layer.
+//! A whole MBConv block as a part of one operation, so that its expanded activations need not pass through memory layer by layer.
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, PutTape, SplitTape, Tape};
+use dfdx::tensor::CpuError;
 
 use super::gate::Tensors as GateTensors;
 use super::norm::{Affine, ProxyScaling, Tensors as NormTensors};
 use super::proxy_norm::ProxyMoments;
-use super::tape::{on_way_back, tensor};
-use super::{ConvShape, Image, SqueezeExcite, Vector, view};
+use super::tape::Grads;
+use super::{ConvShape, SqueezeExcite, Vector, view};
 use crate::kernels::mbconv::{
-    Block, BlockMoments, BlockNorm, BlockShape, BlockWeights, NormStatistics, Storage,
+    Block, BlockGradients, BlockNorm, BlockShape, BlockWeights, NormStatistics, Storage,
 };
 use crate::kernels::{ConvGeometry, Moments};
 
@@ -64,40 +63,8 @@ pub struct MbConv<'a> {
     pub storage: Storage,
 }
 
-/// The block's output; with it, of batch norms, the batch's moments.
-///
-/// # Panics
-/// If shapes do not fit each other.
-pub fn mbconv<T: Tape<f32, Cpu> + 'static>(
-    x: Image<T>,
-    block: MbConv<'_>,
-) -> (Image<T>, Option<BlockMoments>) {
-    let (x, mut tape) = x.split_tape();
-    let tensors = Tensors::of(&block, *x.shape());
-    let spatial = tensors.shape.spatial;
-    let mut y = vec![0.0; spatial.n * spatial.h_out() * spatial.w_out() * block.c_out];
-    let kept = tensors.block().forward(view(&x), &mut y, T::OWNS_TAPE.then_some(block.storage));
-    let moments = kept.moments().cloned();
-    let y = tensor(x.device(), y, (spatial.n, spatial.h_out(), spatial.w_out(), block.c_out));
-    on_way_back(&mut tape, &y, move |grads, dy| {
-        let d = tensors.block().backward(kept, view(&x), &dy, grads.get_or_alloc_mut(&x)?);
-        if let (Some((weight, norm)), Some((d_weight, d_norm))) = (&tensors.expand, &d.expand) {
-            d_weight.add_to(grads.get_or_alloc_mut(weight)?);
-            norm.tensors.add_gradients(grads, d_norm)?;
-        }
-        d.spatial.add_to(grads.get_or_alloc_mut(&tensors.spatial)?);
-        tensors.spatial_norm.tensors.add_gradients(grads, &d.spatial_norm)?;
-        if let (Some(gate), Some(d_gate)) = (&tensors.gate, &d.gate) {
-            gate.add_gradients(grads, d_gate)?;
-        }
-        d.project.add_to(grads.get_or_alloc_mut(&tensors.project)?);
-        tensors.project_norm.tensors.add_gradients(grads, &d.project_norm)
-    });
-    (y.put_tape(tape), moments)
-}
-
 /// The tensors of a block, kept for the way back.
-struct Tensors {
+pub(super) struct Tensors {
     shape: BlockShape,
     expand: Option<(Vector, Norm)>,
     spatial: Vector,
@@ -109,7 +76,8 @@ struct Tensors {
 }
 
 impl Tensors {
-    fn of(block: &MbConv<'_>, (n, h, w, c_in): (usize, usize, usize, usize)) -> Self {
+    /// For images `(n, h, w, c)`.
+    pub(super) fn of(block: &MbConv<'_>, (n, h, w, c_in): (usize, usize, usize, usize)) -> Self {
         let ConvShape { kernel, stride, c_out: c_mid, groups, padding } = block.spatial_shape;
         let spatial = ConvGeometry { n, h, w, c_in: c_mid, c_out: c_mid, kernel, stride, groups, padding };
         let delayed = match &block.spatial_norm.proxy {
@@ -134,7 +102,27 @@ impl Tensors {
         }
     }
 
-    fn block(&self) -> Block<'_> {
+    /// The shape of the block's output.
+    pub(super) fn shape_out(&self) -> (usize, usize, usize, usize) {
+        let spatial = &self.shape.spatial;
+        (spatial.n, spatial.h_out(), spatial.w_out(), self.shape.c_out)
+    }
+
+    pub(super) fn add_gradients(&self, grads: &mut Grads, d: &BlockGradients) -> Result<(), CpuError> {
+        if let (Some((weight, norm)), Some((d_weight, d_norm))) = (&self.expand, &d.expand) {
+            d_weight.add_to(grads.get_or_alloc_mut(weight)?);
+            norm.tensors.add_gradients(grads, d_norm)?;
+        }
+        d.spatial.add_to(grads.get_or_alloc_mut(&self.spatial)?);
+        self.spatial_norm.tensors.add_gradients(grads, &d.spatial_norm)?;
+        if let (Some(gate), Some(d_gate)) = (&self.gate, &d.gate) {
+            gate.add_gradients(grads, d_gate)?;
+        }
+        d.project.add_to(grads.get_or_alloc_mut(&self.project)?);
+        self.project_norm.tensors.add_gradients(grads, &d.project_norm)
+    }
+
+    pub(super) fn block(&self) -> Block<'_> {
         Block {
             shape: self.shape,
             weights: BlockWeights {
@@ -150,14 +138,15 @@ impl Tensors {
     }
 }
 
-struct Norm {
-    statistics: BlockStatistics,
-    epsilon: f32,
-    tensors: NormTensors,
+/// A norm's tensors, and where its statistics come from.
+pub(super) struct Norm {
+    pub(super) statistics: BlockStatistics,
+    pub(super) epsilon: f32,
+    pub(super) tensors: NormTensors,
 }
 
 impl Norm {
-    fn of(norm: &MbConvNorm<'_>) -> Self {
+    pub(super) fn of(norm: &MbConvNorm<'_>) -> Self {
         let proxy = norm.proxy.as_ref().map(|(proxy, scaling)| (proxy, *scaling));
         let tensors = NormTensors::of(norm.affine, proxy);
         Self { statistics: norm.statistics.clone(), epsilon: norm.epsilon, tensors }

@@ -2,7 +2,8 @@
 //!
 //! The rule of the folder: an op splits the tape off its input, runs a kernel into a fresh vector, wraps the
 //! vector as a tensor, and puts on the tape a closure that takes the output's gradient out of the map (every
-//! consumer has run by then, so nothing else needs it) and adds to the gradients of its inputs.
+//! consumer has run by then, so nothing else needs it) and adds to the gradients of its inputs. Stem and blocks are one
+//! op (`trunk`).
 //!
 //! *Architecture invariant*: imports `kernels` only.
 
@@ -14,16 +15,18 @@ mod norm;
 mod proxy_norm;
 mod residual;
 mod tape;
+mod trunk;
 mod view;
 
 pub use conv::{ConvShape, conv, image_conv, pointwise};
 pub use gate::{SqueezeExcite, squeeze_excite};
 pub use linear::{global_average_pool, linear, mask};
-pub use mbconv::{BlockStatistics, MbConv, MbConvNorm, mbconv};
+pub use mbconv::{BlockStatistics, MbConv, MbConvNorm};
 pub use norm::{Affine, ProxyScaling, batch_norm, frozen_norm, group_norm};
 pub use proxy_norm::{ProxyMoments, ProxyParameters, proxy_moments};
 pub use residual::residual;
 pub use tape::{image, matrix};
+pub use trunk::{SeenByBlock, Stem, TrunkMoments, trunk};
 pub use view::{view, view_mut};
 
 pub use crate::kernels::mbconv::{BlockMoments, Storage};

@@ -60,7 +60,7 @@ impl Tensors {
         Ok(())
     }
 
-    fn pass(&self, pixels: usize, activation: Activation) -> NormPass<'_> {
+    pub(super) fn pass(&self, pixels: usize, activation: Activation) -> NormPass<'_> {
         NormPass {
             pixels,
             activation,

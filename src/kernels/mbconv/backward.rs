@@ -2,7 +2,7 @@
 
 use super::super::Activation;
 use super::super::buffers::Buffer;
-use super::super::gemm::{add_tile_product_nt, tile_product_nt};
+use super::super::gemm::tile_product_nt;
 use super::super::norm::{GradientMeans, Statistics, Sums};
 use super::forward::Steps;
 use super::parts::{Item, Part, PartSums, add_product, add_sums, for_items, split};
@@ -10,7 +10,7 @@ use super::tile::{Expanded, Kept, Shared, passed};
 use super::{Block, BlockGradients, BlockNorm, NormStatistics, WeightGradient};
 
 impl Block<'_> {
-    /// Adds to `dx` the gradient of `x`, and returns those of the weights.
+    /// Writes the gradient of `x` to `dx`, and returns those of the weights.
     ///
     /// # Panics
     /// If a slice has another length than the shape says, or the tiles were not kept.
@@ -188,7 +188,7 @@ impl Steps<'_> {
         }
         self.plan.sum_weight_gradient(input, item.gradient, &mut item.sums.spatial);
         let Some((_, norm)) = &weights.expand else {
-            self.plan.add_input_gradient(item.gradient, item.dx);
+            self.plan.input_gradient(item.gradient, item.dx);
             return None;
         };
         // What was activated is read no more.
@@ -213,7 +213,7 @@ impl Steps<'_> {
         item.tile.e = Expanded::default();
         let input = self.input(item.tile, x);
         add_product(&mut item.sums.expand, input, item.gradient, (pixels, c_in, c_mid));
-        add_tile_product_nt(item.dx, item.gradient, weight, pixels, c_mid, c_in);
+        tile_product_nt(item.dx, item.gradient, weight, pixels, c_mid, c_in);
         *item.gradient = Buffer::default();
     }
 

@@ -227,7 +227,7 @@ impl Numbers {
         let block = self.block();
         let mut y = vec![f32::NAN; dy.len()];
         let kept = block.forward(x, &mut y, Some(storage));
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = vec![f32::NAN; x.len()];
         let d = block.backward(kept, x, dy, &mut dx);
         let total = |gradient: WeightGradient, count: usize| {
             let mut total = vec![0.0; count];

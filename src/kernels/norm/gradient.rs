@@ -48,6 +48,14 @@ impl NormPass<'_> {
         self.vector_gradients(&sums)
     }
 
+    /// Turns `dy` into the gradient of `x`, and returns those of the vectors.
+    pub fn backward_in_place(&self, x: &[f32], statistics: &Statistics, dy: &mut [f32]) -> AffineGradients {
+        let sums = self.affine_gradient(x, statistics, dy);
+        let means = self.gradient_means(statistics, &sums);
+        self.input_gradient(x, statistics, &means, dy);
+        self.vector_gradients(&sums)
+    }
+
     /// Turns `dy` into the gradient of `z`, image by image; each image's sums.
     pub(in crate::kernels) fn affine_gradient(
         &self,
