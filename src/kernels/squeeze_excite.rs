@@ -145,7 +145,7 @@ impl Gate {
 
     /// Adds to `dx` the gradient of `x`, and returns those of the weights.
     pub fn backward(&self, weights: GateWeights<'_>, x: &[f32], dy: &[f32], dx: &mut [f32]) -> GateGradients {
-        let (gradients, d_means) = self.weight_gradients(weights, x, dy);
+        let (rows, d_means) = self.gradient_rows(weights, x, dy);
         let GateShape { pixels, c, .. } = self.shape;
         for_chunks(dx, pixels * c, |image, dx| {
             let (factor, share) = (self.factor(image, weights), self.share(image, &d_means));
@@ -155,17 +155,12 @@ impl Gate {
                 || add_scaled(dy, &factor, &share, dx),
             );
         });
-        gradients
+        rows.gradients()
     }
 
-    /// As [`Self::backward`], with the gradient of `x` in the place of `dy`.
-    pub(super) fn backward_in_place(
-        &self,
-        weights: GateWeights<'_>,
-        x: &[f32],
-        dy: &mut [f32],
-    ) -> GateGradients {
-        let (gradients, d_means) = self.weight_gradients(weights, x, dy);
+    /// As [`Self::backward`], with the gradient of `x` in the place of `dy`; what comes back is yet to be made the weights' gradients.
+    pub(super) fn backward_in_place(&self, weights: GateWeights<'_>, x: &[f32], dy: &mut [f32]) -> GateRows {
+        let (rows, d_means) = self.gradient_rows(weights, x, dy);
         for_chunks(dy, self.shape.pixels * self.shape.c, |image, dy| {
             let factor = repeated(&self.factor(image, weights));
             let share = repeated(&self.share(image, &d_means));
@@ -180,7 +175,7 @@ impl Gate {
                 },
             );
         });
-        gradients
+        rows
     }
 
     /// What every pixel of an image gets of the gradients of its channels' means.
@@ -189,8 +184,8 @@ impl Gate {
         d_means[image * c..][..c].iter().map(|d| d / pixels as f32).collect()
     }
 
-    /// The gradients of the weights, and those of the means `(n, c)`.
-    fn weight_gradients(&self, weights: GateWeights<'_>, x: &[f32], dy: &[f32]) -> (GateGradients, Vec<f32>) {
+    /// What the weights' gradients are made of, and the gradients of the means `(n, c)`.
+    fn gradient_rows(&self, weights: GateWeights<'_>, x: &[f32], dy: &[f32]) -> (GateRows, Vec<f32>) {
         let GateShape { n, pixels, c, c_hidden } = self.shape;
         // Gradient of gate · s, then of the layer below the sigmoid.
         let d_factor = map_parts(n, |image| {
@@ -213,41 +208,65 @@ impl Gate {
                 d_gate.iter_mut().zip(scale).for_each(|(d, scale)| *d *= scale);
             }
         }
-        let (active, slope): (Vec<f32>, Vec<f32>) = dispatch(
-            #[inline(always)]
-            || self.hidden.iter().map(|z| Swish::with_slope(*z)).unzip(),
-        );
-        let mut expand_weight = vec![0.0; c_hidden * c];
-        add_product_tn(&mut expand_weight, &active, &d_gate, n, c_hidden, c);
         let mut d_hidden = vec![0.0; n * c_hidden];
         add_product_nt(&mut d_hidden, &d_gate, weights.expand_weight, n, c, c_hidden);
-        d_hidden.iter_mut().zip(&slope).for_each(|(d, slope)| *d *= slope);
-        let mut reduce_weight = vec![0.0; c * c_hidden];
-        add_product_tn(&mut reduce_weight, &self.means, &d_hidden, n, c, c_hidden);
+        let mut active = vec![0.0; n * c_hidden];
+        dispatch(
+            #[inline(always)]
+            || {
+                for ((z, active), d) in self.hidden.iter().zip(&mut active).zip(&mut d_hidden) {
+                    let (value, slope) = Swish::with_slope(*z);
+                    *active = value;
+                    *d *= slope;
+                }
+            },
+        );
         let mut d_means = vec![0.0; n * c];
         add_product_nt(&mut d_means, &d_hidden, weights.reduce_weight, n, c_hidden, c);
-        let gradients = GateGradients {
-            reduce_weight,
-            reduce_bias: column_sums(&d_hidden, c_hidden),
-            expand_weight,
-            expand_bias: column_sums(&d_gate, c),
-            channel_scale: d_scale,
-        };
-        (gradients, d_means)
+        let means = self.means.clone();
+        (GateRows { c, c_hidden, means, active, d_hidden, d_gate, d_scale }, d_means)
     }
 }
 
-impl GateGradients {
-    /// Adds another part's.
-    pub(super) fn add(&mut self, other: &Self) {
-        for (sum, part) in [
-            (&mut self.reduce_weight, &other.reduce_weight),
-            (&mut self.reduce_bias, &other.reduce_bias),
-            (&mut self.expand_weight, &other.expand_weight),
-            (&mut self.expand_bias, &other.expand_bias),
-            (&mut self.channel_scale, &other.channel_scale),
-        ] {
-            sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+/// What the gradients of a gate's weights are made of, an image a row.
+#[derive(Debug)]
+pub(super) struct GateRows {
+    c: usize,
+    c_hidden: usize,
+    /// The inputs of both layers, `(n, c)` and `(n, c_hidden)`.
+    means: Vec<f32>,
+    active: Vec<f32>,
+    /// The gradients of their outputs, `(n, c_hidden)` and `(n, c)`.
+    d_hidden: Vec<f32>,
+    d_gate: Vec<f32>,
+    /// The gradient of `s (c)`, of all images.
+    d_scale: Vec<f32>,
+}
+
+impl GateRows {
+    /// Adds another tile's images.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.means.append(&mut other.means);
+        self.active.append(&mut other.active);
+        self.d_hidden.append(&mut other.d_hidden);
+        self.d_gate.append(&mut other.d_gate);
+        self.d_scale.iter_mut().zip(&other.d_scale).for_each(|(sum, value)| *sum += value);
+    }
+
+    /// The weights' gradients.
+    pub(super) fn gradients(self) -> GateGradients {
+        let Self { c, c_hidden, .. } = self;
+        let n = self.means.len() / c.max(1);
+        let mut expand_weight = vec![0.0; c_hidden * c];
+        add_product_tn(&mut expand_weight, &self.active, &self.d_gate, n, c_hidden, c);
+        let mut reduce_weight = vec![0.0; c * c_hidden];
+        add_product_tn(&mut reduce_weight, &self.means, &self.d_hidden, n, c, c_hidden);
+        GateGradients {
+            reduce_weight,
+            reduce_bias: column_sums(&self.d_hidden, c_hidden),
+            expand_weight,
+            expand_bias: column_sums(&self.d_gate, c),
+            channel_scale: self.d_scale,
         }
     }
 }

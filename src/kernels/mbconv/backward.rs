@@ -4,6 +4,7 @@ use super::super::Activation;
 use super::super::buffers::Buffer;
 use super::super::gemm::tile_product_nt;
 use super::super::norm::{GradientMeans, Statistics, Sums};
+use super::super::squeeze_excite::GateRows;
 use super::forward::Steps;
 use super::parts::{Item, Part, PartSums, add_product, add_sums, for_items, split};
 use super::tile::{Expanded, Kept, Shared, passed};
@@ -74,9 +75,9 @@ impl Block<'_> {
 
     /// What the parts summed: norms and gate added in order, weights left in parts.
     fn gathered(&self, mut sums: Vec<PartSums>) -> BlockGradients {
-        let gate = sums.iter_mut().filter_map(|sums| sums.gate.take()).reduce(|mut total, part| {
-            total.add(&part);
-            total
+        let gate = sums.iter_mut().filter_map(|sums| sums.gate.take()).reduce(|mut rows, part| {
+            rows.append(part);
+            rows
         });
         let mut weight = |pick: fn(&mut PartSums) -> &mut Buffer| {
             WeightGradient(sums.iter_mut().map(|sums| std::mem::take(pick(sums))).collect())
@@ -95,7 +96,7 @@ impl Block<'_> {
             expand: weights.expand.map(|(_, norm)| (expand, vectors(&norm, |sums| &mut sums.expand_norm))),
             spatial,
             spatial_norm: vectors(&weights.spatial_norm, |sums| &mut sums.spatial_norm),
-            gate,
+            gate: gate.map(GateRows::gradients),
             project,
             project_norm: vectors(&weights.project_norm, |sums| &mut sums.project_norm),
         }
@@ -153,7 +154,7 @@ impl Steps<'_> {
                 add_product(&mut item.sums.project, &gated, item.gradient, (pixels, c_mid, c_out));
                 let of_tile = gate.backward_in_place(of_weights, &b, &mut gradient);
                 match &mut item.sums.gate {
-                    Some(sum) => sum.add(&of_tile),
+                    Some(rows) => rows.append(of_tile),
                     none => *none = Some(of_tile),
                 }
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::buffers::Buffer;
 use super::super::gemm::{add_product_tn_single, product_tn_single};
 use super::super::norm::Sums;
-use super::super::squeeze_excite::GateGradients;
+use super::super::squeeze_excite::GateRows;
 use super::super::threads::{map_items, parts, range};
 use super::BlockShape;
 use super::tile::Tile;
@@ -36,7 +36,8 @@ pub(super) struct PartSums {
     pub(super) expand: Buffer,
     pub(super) spatial: Buffer,
     pub(super) project: Buffer,
-    pub(super) gate: Option<GateGradients>,
+    /// What the gate's gradients are made of, image by image.
+    pub(super) gate: Option<GateRows>,
     pub(super) expand_norm: Option<Sums>,
     pub(super) spatial_norm: Option<Sums>,
     pub(super) project_norm: Option<Sums>,
