@@ -150,6 +150,13 @@ impl ConvTester {
         let sum = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
         assert_close(&format!("dx {g:?}"), &dx, &sum(&expected_dx, &before_dx), 1e-6);
         assert_close(&format!("dw {g:?}"), &dw, &sum(&expected_dw, &before_dw), 1e-6);
+
+        dx.fill(f32::NAN);
+        dw.fill(f32::NAN);
+        plan.input_gradient(&dy, &mut dx);
+        plan.sum_weight_gradient(&x, &dy, &mut dw, false);
+        assert_close(&format!("dx in place {g:?}"), &dx, &expected_dx, 1e-6);
+        assert_close(&format!("dw in place {g:?}"), &dw, &expected_dw, 1e-6);
     }
 }
 

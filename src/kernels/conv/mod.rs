@@ -146,24 +146,30 @@ impl<'w> Plan<'w> {
         let count = parts(g.n, least, MOST_SUMS);
         let sums = map_parts(count, |part| {
             let images = range(g.n, count, part);
-            let mut sum = Buffer::zeros(dw.len());
+            let mut sum = Buffer::stale(dw.len());
             self.sum_weight_gradient(
                 &x[images.start * x_len..images.end * x_len],
                 &dy[images.start * dy_len..images.end * dy_len],
                 &mut sum,
+                false,
             );
             sum
         });
         add_in_order(dw, &sums);
     }
 
-    /// As [`Self::add_weight_gradient`], a few images after the other, on the calling thread.
-    pub(super) fn sum_weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    /// The weight's gradient, in place of what stands in `dw` unless it is to `add`: a few images after the other, on the calling
+    /// thread.
+    pub(super) fn sum_weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32], add: bool) {
         let g = self.sized(x.len(), dy.len());
         assert_eq!(dw.len(), g.weight_len());
+        // Large groups have so many weights that setting them to zeros would take long.
+        if !add && self.kind != Kind::LargeGroups {
+            dw.fill(0.0);
+        }
         match self.kind {
             Kind::SmallGroups => small_groups::add_weight_gradient(&g, x, dy, dw),
-            Kind::LargeGroups => large_groups::add_weight_gradient(&g, x, dy, dw),
+            Kind::LargeGroups => large_groups::sum_weight_gradient(&g, x, dy, dw, add),
             Kind::Patches => patches::sum_images(&g, x, dy, dw),
         }
     }

@@ -184,10 +184,11 @@ impl Steps<'_> {
         item.tile.d = Expanded::default();
         let a = self.activated_expansion(item.tile, shared);
         let input = a.as_deref().unwrap_or_else(|| self.input(item.tile, x));
-        if item.sums.spatial.is_empty() {
-            item.sums.spatial = Buffer::zeros(shape.spatial.weight_len());
+        let add = !item.sums.spatial.is_empty();
+        if !add {
+            item.sums.spatial = Buffer::stale(shape.spatial.weight_len());
         }
-        self.plan.sum_weight_gradient(input, item.gradient, &mut item.sums.spatial);
+        self.plan.sum_weight_gradient(input, item.gradient, &mut item.sums.spatial, add);
         let Some((_, norm)) = &weights.expand else {
             self.plan.input_gradient(item.gradient, item.dx);
             return None;

@@ -7,8 +7,9 @@ use super::super::chunks::Chunks;
 use super::packing::{Block, Layout};
 use super::{WIDTH, stride, width};
 
-/// Adds to `dw` the gradient that images give the weight.
-pub(in super::super) fn add(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// The gradient that images give the weight, in place of what stands in `dw` unless it is to `add`.
+pub(in super::super) fn sum(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32], add: bool) {
+    let mut add = add;
     let inputs = g.c_in / g.groups;
     let chunks = Chunks::new(g.n, (g.h, g.w), g.h_out(), stride(inputs), (g.kernel, g.stride));
     let gathering = g.forward_gathering(chunks.borders);
@@ -34,7 +35,8 @@ pub(in super::super) fn add(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f
                 images,
                 stride: width(g.c_out / g.groups),
             };
-            Chunk { g, gathering: &gathering, rows, x_layout, dy_layout }.add(x, dy, dw);
+            Chunk { g, gathering: &gathering, rows, x_layout, dy_layout, add }.sum(x, dy, dw);
+            add = true;
         }
     }
 }
@@ -54,6 +56,7 @@ struct Chunk<'a> {
     rows: std::ops::Range<usize>,
     x_layout: Layout,
     dy_layout: Layout,
+    add: bool,
 }
 
 impl Chunk<'_> {
@@ -95,7 +98,7 @@ impl Chunk<'_> {
         strips
     }
 
-    fn add(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    fn sum(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         let (g, kernel) = (self.g, self.g.kernel);
         let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
         let (mut laid_x, mut laid_dy) = (self.x_layout.memory(), self.dy_layout.memory());
@@ -110,6 +113,10 @@ impl Chunk<'_> {
                 self.joined(strips)
             })
             .collect();
+        if !self.add {
+            let unmet = taps.iter().zip(dw.chunks_exact_mut(inputs * g.c_out));
+            unmet.filter(|(strips, _)| strips.is_empty()).for_each(|(_, dw)| dw.fill(0.0));
+        }
         let mut group = None;
         for block in Block::all(g.c_out, outputs) {
             if group != Some(block.group) {
@@ -130,6 +137,7 @@ impl Chunk<'_> {
                     c_out: g.c_out,
                     block: &block,
                     dw,
+                    add: self.add,
                 });
             }
         }
@@ -149,6 +157,7 @@ struct SumGroup<'a> {
     c_out: usize,
     block: &'a Block,
     dw: &'a mut [f32],
+    add: bool,
 }
 
 impl WithSimd for SumGroup<'_> {
@@ -229,16 +238,19 @@ impl SumGroup<'_> {
             let dw = &mut self.dw[(first + i) * self.c_out + self.block.first + from..][..count];
             if count == wide {
                 for (v, sum) in sums.iter().enumerate() {
-                    // SAFETY: these are `V` whole vectors.
-                    let before = unsafe { load::<S>(dw, v * S::F32_LANES) };
+                    let mut sum = *sum;
+                    if self.add {
+                        // SAFETY: these are `V` whole vectors.
+                        sum = simd.add_f32s(unsafe { load::<S>(dw, v * S::F32_LANES) }, sum);
+                    }
                     // SAFETY: as above.
-                    unsafe { store::<S>(dw, v * S::F32_LANES, simd.add_f32s(before, *sum)) };
+                    unsafe { store::<S>(dw, v * S::F32_LANES, sum) };
                 }
                 continue;
             }
             for (sum, dw) in sums.iter().zip(dw.chunks_mut(S::F32_LANES)) {
-                let before = simd.partial_load_f32s(dw);
-                simd.partial_store_f32s(dw, simd.add_f32s(before, *sum));
+                let sum = if self.add { simd.add_f32s(simd.partial_load_f32s(dw), *sum) } else { *sum };
+                simd.partial_store_f32s(dw, sum);
             }
         }
     }
