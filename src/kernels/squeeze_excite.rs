@@ -6,7 +6,7 @@ use super::gemm::{add_product_nt, add_product_tn, product};
 use super::norm::SUM_BLOCK;
 use super::pool;
 use super::simd::dispatch;
-use super::threads::{for_chunks, map_parts};
+use super::threads::{for_chunks, map_each, map_parts};
 use super::tile::{fold, repeated, stretch};
 
 /// Sizes of a gate.
@@ -257,10 +257,14 @@ impl GateRows {
     pub(super) fn gradients(self) -> GateGradients {
         let Self { c, c_hidden, .. } = self;
         let n = self.means.len() / c.max(1);
-        let mut expand_weight = vec![0.0; c_hidden * c];
-        add_product_tn(&mut expand_weight, &self.active, &self.d_gate, n, c_hidden, c);
-        let mut reduce_weight = vec![0.0; c * c_hidden];
-        add_product_tn(&mut reduce_weight, &self.means, &self.d_hidden, n, c, c_hidden);
+        let (mut reduce_weight, mut expand_weight) = (vec![0.0; c * c_hidden], vec![0.0; c_hidden * c]);
+        let layers = vec![
+            (&mut reduce_weight, &self.means, &self.d_hidden, (c, c_hidden)),
+            (&mut expand_weight, &self.active, &self.d_gate, (c_hidden, c)),
+        ];
+        map_each(layers, |_, (weight, inputs, d_outputs, (c_in, c_out))| {
+            add_product_tn(weight, inputs, d_outputs, n, c_in, c_out);
+        });
         GateGradients {
             reduce_weight,
             reduce_bias: column_sums(&self.d_hidden, c_hidden),
