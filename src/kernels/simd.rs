@@ -80,7 +80,7 @@ pub(super) unsafe fn store<S: Simd>(values: &mut [f32], at: usize, vector: S::f3
 const AHEAD: usize = 512;
 
 /// Values of a cache line.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// Asks for the vector that starts at `at`, before it is written: some numbers beside it are needed first. It need not exist.
 #[inline(always)]

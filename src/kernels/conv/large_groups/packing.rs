@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 use super::super::super::buffers::Buffer;
-use super::super::super::simd::dispatch;
+use super::super::super::simd::{LINE, dispatch, fetch};
 use super::super::super::threads::for_chunks;
 use super::width;
+
+/// Pixels after the one that is copied whose values are asked for: of each, few stand together.
+const AHEAD: usize = 12;
 
 /// A place in an image for each of some images: `(row, column, image, width)`, rows and columns a part of the
 /// image's with padding around them.
@@ -101,6 +104,9 @@ impl Layout {
         laid_out: &mut [f32],
     ) {
         self.for_places(image, |place, pixel| {
+            for line in (0..N).step_by(LINE) {
+                fetch(images, pixel + AHEAD * image.1 + first + line);
+            }
             let values = images[pixel + first..].first_chunk::<N>();
             if let (Some(place), Some(values)) = (laid_out[place..].first_chunk_mut::<N>(), values) {
                 #[allow(
