@@ -82,7 +82,7 @@ const AHEAD: usize = 512;
 /// Values of a cache line.
 pub(super) const LINE: usize = 16;
 
-/// Asks for the vector that starts at `at`, before it is written: some numbers beside it are needed first. It need not exist.
+/// Asks for the cache line in which number `at` stands, some time before it is read or written. It need not exist.
 #[inline(always)]
 pub(super) fn fetch(values: &[f32], at: usize) {
     #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,4 @@
-//! A whole MBConv block as a part of one operation, so that its expanded activations need not pass through memory layer by layer.
+//! A whole MBConv block as a part of a trunk, so that its expanded activations need not pass through memory layer by layer.
 
 use dfdx::tensor::CpuError;
 

@@ -55,15 +55,15 @@ pub fn trunk<T: Tape<f32, Cpu> + 'static>(
     let (x, mut tape) = x.split_tape();
     let mut shape = *x.shape();
     let mut moments = TrunkMoments { stem: None, blocks: Vec::with_capacity(blocks.len()) };
-    // The last is what the next block reads; of the others, none is needed but for the way back.
+    // The last is what the next block reads; the others are kept for the way back, if there is one.
     let mut outputs: Vec<Buffer> = Vec::with_capacity(blocks.len() + 1);
     let mut kept_blocks = Vec::with_capacity(blocks.len());
-    let kept_stem = stem.map(|stem| {
+    let kept_stem = stem.and_then(|stem| {
         let (kept, y) = KeptStem::forward(stem, &x);
         shape = kept.shape_out();
         moments.stem = kept.moments.clone().map(|moments| (moments, pixels(shape)));
         outputs.push(y);
-        kept
+        T::OWNS_TAPE.then_some(kept)
     });
     for block in blocks {
         let (tensors, before) = (Tensors::of(block, shape), pixels(shape));

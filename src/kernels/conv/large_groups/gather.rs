@@ -313,6 +313,7 @@ impl<const PIXEL: usize> GatherOf<'_, PIXEL> {
                 }
             }
         }
+        // Where the sums go: it is there by the time that they are.
         for place in places {
             for v in 0..V {
                 fetch(gather.out, place + gather.block.first + from + v * S::F32_LANES);

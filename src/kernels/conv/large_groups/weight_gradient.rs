@@ -8,8 +8,7 @@ use super::packing::{Block, Layout};
 use super::{WIDTH, stride, width};
 
 /// The gradient that images give the weight, in place of what stands in `dw` unless it is to `add`.
-pub(in super::super) fn sum(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32], add: bool) {
-    let mut add = add;
+pub(in super::super) fn sum(g: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32], mut add: bool) {
     let inputs = g.c_in / g.groups;
     let chunks = Chunks::new(g.n, (g.h, g.w), g.h_out(), stride(inputs), (g.kernel, g.stride));
     let gathering = g.forward_gathering(chunks.borders);

@@ -216,6 +216,7 @@ impl<const SIZE: usize, const ADD: bool> GatherOf<'_, SIZE, ADD> {
                 }
             }
         }
+        // Where the sums go: it is there by the time that they are.
         for p in 0..P {
             for channels in channels {
                 fetch(out, out_at + p * strip.written_step + channels.first);
