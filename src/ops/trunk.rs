@@ -59,9 +59,9 @@ pub fn trunk<T: Tape<f32, Cpu> + 'static>(
     let mut outputs: Vec<Buffer> = Vec::with_capacity(blocks.len() + 1);
     let mut kept_blocks = Vec::with_capacity(blocks.len());
     let kept_stem = stem.and_then(|stem| {
-        let (kept, y) = KeptStem::forward(stem, &x);
+        let (kept, seen, y) = KeptStem::forward(stem, &x);
         shape = kept.shape_out();
-        moments.stem = kept.moments.clone().map(|moments| (moments, pixels(shape)));
+        moments.stem = seen.map(|seen| (seen, pixels(shape)));
         outputs.push(y);
         T::OWNS_TAPE.then_some(kept)
     });
@@ -72,8 +72,7 @@ pub fn trunk<T: Tape<f32, Cpu> + 'static>(
         let input = outputs.last().map_or_else(|| view(&x), |output| &output[..]);
         let kept = tensors.block().forward(input, &mut y, T::OWNS_TAPE.then_some(block.storage));
         let seen = kept.moments().cloned();
-        let seen = seen.map(|moments| SeenByBlock { moments, before, after: pixels(shape) });
-        moments.blocks.push(seen);
+        moments.blocks.push(seen.map(|moments| SeenByBlock { moments, before, after: pixels(shape) }));
         if T::OWNS_TAPE {
             kept_blocks.push((tensors, kept));
         } else {
@@ -114,12 +113,11 @@ struct KeptStem {
     norm: Norm,
     convolved: Buffer,
     statistics: Statistics,
-    moments: Option<Moments>,
 }
 
 impl KeptStem {
-    /// With the stem's output.
-    fn forward(stem: &Stem<'_>, x: &Image) -> (Self, Buffer) {
+    /// With the moments that a batch norm saw, and the stem's output.
+    fn forward(stem: &Stem<'_>, x: &Image) -> (Self, Option<Moments>, Buffer) {
         let (n, h, w, c_in) = *x.shape();
         let ConvShape { kernel, stride, c_out, groups, padding } = stem.shape;
         let geometry = ConvGeometry { n, h, w, c_in, c_out, kernel, stride, groups, padding };
@@ -139,7 +137,7 @@ impl KeptStem {
         };
         let mut y = Buffer::stale(convolved.len());
         norm.tensors.pass(pixels, Activation::Swish).forward(&convolved, &statistics, &mut y);
-        (Self { geometry, weight: stem.weight.clone(), norm, convolved, statistics, moments }, y)
+        (Self { geometry, weight: stem.weight.clone(), norm, convolved, statistics }, moments, y)
     }
 
     fn shape_out(&self) -> (usize, usize, usize, usize) {
