@@ -65,6 +65,11 @@ impl ConvGeometry {
         self.kernel * self.kernel * (self.c_in / self.groups) * self.c_out
     }
 
+    /// Along an axis of `size` inputs, how many times a tap meets one of them.
+    pub(super) fn meetings(&self, size: usize) -> usize {
+        self.forward_taps(size).runs().iter().map(|run| run.taps.len() * run.count).sum()
+    }
+
     /// Padding before the first pixel of an axis of that size.
     pub(super) fn pad_before(&self, size: usize) -> usize {
         match self.padding {

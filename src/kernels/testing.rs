@@ -105,8 +105,8 @@ impl ConvTester {
         self.check(&self.geometry(h, w, kernel, stride, Padding::Same));
     }
 
-    pub(crate) fn run_for_any_threads(self) {
-        let g = self.geometry(7, 6, 3, 2, Padding::Same);
+    pub(crate) fn run_for_any_threads(self, (h, w): (usize, usize), stride: usize) {
+        let g = self.geometry(h, w, 3, stride, Padding::Same);
         let (x, w, dy) = (random(g.input_len(), 1), random(g.weight_len(), 2), random(g.output_len(), 3));
         same_for_any_threads(|| {
             let mut y = vec![f32::NAN; g.output_len()];

@@ -1,13 +1,15 @@
 //! Spatial convolutions: a plan made once for images of one size, and run on any number of them.
 //!
 //! Groups of few channels are read where they stand (`small_groups`), others are laid out first (`large_groups`), and those
-//! of very many channels are matrix products of patches (`patches`). Where images are so small that hardly two of their
+//! of very many channels are matrix products of patches (`patches`). Where groups fill vectors and the stride is 1, fewer
+//! multiplications do (`winograd`). Where images are so small that hardly two of their
 //! positions read the same taps, the positions that are taken together are the same place in different images.
 
 mod chunks;
 mod large_groups;
 mod patches;
 mod small_groups;
+mod winograd;
 
 use std::sync::OnceLock;
 
@@ -27,6 +29,7 @@ const MOST_SUMS: usize = 16;
 enum Kind {
     SmallGroups,
     LargeGroups,
+    Winograd,
     Patches,
 }
 
@@ -34,6 +37,8 @@ impl ConvGeometry {
     fn kind(&self) -> Kind {
         if small_groups::fit(self) {
             Kind::SmallGroups
+        } else if winograd::fit(self) {
+            Kind::Winograd
         } else if large_groups::fit(self) {
             Kind::LargeGroups
         } else {
@@ -56,6 +61,7 @@ pub struct Plan<'w> {
 enum Side {
     Small(small_groups::Side),
     Large(large_groups::Side),
+    Winograd(winograd::Side),
 }
 
 impl Side {
@@ -63,6 +69,7 @@ impl Side {
         match self {
             Self::Small(side) => side.gather(input, w, out, add),
             Self::Large(side) => side.gather(input, out, add),
+            Self::Winograd(side) => side.gather(input, out, add),
         }
     }
 }
@@ -91,6 +98,7 @@ impl<'w> Plan<'w> {
         let side = || match self.kind {
             Kind::SmallGroups => Some(Side::Small(small_groups::Side::forward(&self.g))),
             Kind::LargeGroups => Some(Side::Large(large_groups::Side::forward(&self.g, self.w))),
+            Kind::Winograd => Some(Side::Winograd(winograd::Side::forward(&self.g, self.w))),
             Kind::Patches => None,
         };
         self.forward.get_or_init(side).as_ref()
@@ -100,6 +108,7 @@ impl<'w> Plan<'w> {
         let side = || match self.kind {
             Kind::SmallGroups => Some(Side::Small(small_groups::Side::backward(&self.g, self.w))),
             Kind::LargeGroups => Some(Side::Large(large_groups::Side::backward(&self.g, self.w))),
+            Kind::Winograd => Some(Side::Winograd(winograd::Side::backward(&self.g, self.w))),
             Kind::Patches => None,
         };
         self.backward.get_or_init(side).as_ref()
@@ -164,12 +173,13 @@ impl<'w> Plan<'w> {
         let g = self.sized(x.len(), dy.len());
         assert_eq!(dw.len(), g.weight_len());
         // Large groups have so many weights that setting them to zeros would take long.
-        if !add && self.kind != Kind::LargeGroups {
+        if !add && !matches!(self.kind, Kind::LargeGroups | Kind::Winograd) {
             dw.fill(0.0);
         }
         match self.kind {
             Kind::SmallGroups => small_groups::add_weight_gradient(&g, x, dy, dw),
             Kind::LargeGroups => large_groups::sum_weight_gradient(&g, x, dy, dw, add),
+            Kind::Winograd => winograd::sum_weight_gradient(&g, x, dy, dw, add),
             Kind::Patches => patches::sum_images(&g, x, dy, dw),
         }
     }
@@ -233,6 +243,19 @@ mod tests {
     }
 
     #[test]
+    fn groups_that_fill_vectors_equal_the_nested_loops() {
+        for (channels, channels_out, groups) in
+            [(32, 32, 2), (64, 32, 2), (48, 96, 3), (96, 48, 2), (64, 64, 1)]
+        {
+            let tester = ConvTester::default().channels(channels).channels_out(channels_out).groups(groups);
+            for (kernel, size) in [(3, (13, 9)), (3, (4, 4)), (5, (8, 8)), (5, (7, 11)), (5, (1, 40))] {
+                tester.batch(17).run_at(size, kernel, 1);
+                tester.batch(1).run_at((40, 33), kernel, 1);
+            }
+        }
+    }
+
+    #[test]
     fn images_that_are_cut_equal_the_nested_loops() {
         for (kernel, stride) in [(3, 1), (5, 2), (3, 3)] {
             ConvTester::default().channels(18).groups(18).run_at((90, 37), kernel, stride);
@@ -244,8 +267,11 @@ mod tests {
     #[test]
     fn batches_and_threads_change_no_bit() {
         for (channels, groups) in [(20, 20), (40, 10), (32, 2), (130, 2)] {
-            ConvTester::default().channels(channels).groups(groups).batch(11).run_for_any_threads();
-            ConvTester::default().channels(channels).groups(groups).batch(1).run_for_any_threads();
+            let tester = ConvTester::default().channels(channels).groups(groups);
+            for batch in [11, 1] {
+                tester.batch(batch).run_for_any_threads((7, 6), 2);
+                tester.batch(batch).run_for_any_threads((17, 16), 1);
+            }
         }
     }
 }

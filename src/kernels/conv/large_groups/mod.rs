@@ -8,6 +8,7 @@ mod packing;
 mod weight_gradient;
 
 pub(super) use gather::Side;
+pub(super) use packing::{Block, pack_weight};
 pub(super) use weight_gradient::sum as sum_weight_gradient;
 
 use super::super::geometry::ConvGeometry;
@@ -24,13 +25,13 @@ pub(super) fn fit(g: &ConvGeometry) -> bool {
 }
 
 /// Channels of a block of groups of `size`. Two vectors of AVX-512 share every number that is read.
-fn width(size: usize) -> usize {
+pub(super) fn width(size: usize) -> usize {
     if size.is_multiple_of(2 * WIDTH) { 2 * WIDTH } else { WIDTH }
 }
 
 /// From one pixel that is laid out to the next, of groups of `reads` channels. Four more than a cache line has, where
 /// single numbers are read of many pixels: those of one place in their lines are slower to come by.
-fn stride(reads: usize) -> usize {
+pub(super) fn stride(reads: usize) -> usize {
     match reads {
         0..=4 => 4,
         5..=16 => 20,

@@ -123,7 +123,7 @@ impl Layout {
 
 /// Channels that are written together: neighbours of one group.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
+pub(in super::super) struct Block {
     pub first: usize,
     pub count: usize,
     pub group: usize,
@@ -148,7 +148,7 @@ impl Block {
 /// A weight in the order in which blocks of `width` channels read it: `(block, tap, channel read, width)`, zeros where a
 /// block is narrower. `weight(tap, channel written)` is where the number stands that joins it with the first channel that it
 /// reads; from one that is read to the next it moves by `step`.
-pub(super) fn pack_weight(
+pub(in super::super) fn pack_weight(
     w: &[f32],
     (blocks, width): (&[Block], usize),
     (taps, reads): (usize, usize),
