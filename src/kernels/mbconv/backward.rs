@@ -144,22 +144,19 @@ impl Steps<'_> {
         pass.input_gradient(&item.tile.p, statistics, means, item.gradient);
         self.recompute(item.tile, shared, x);
         let d = item.tile.d.values();
-        let b = self.activated_spatial(item.tile, &d, shared);
+        let mut b = self.activated_spatial(item.tile, &d, shared);
         let mut gradient = Buffer::stale(pixels * c_mid);
         tile_product_nt(&mut gradient, item.gradient, weights.project, pixels, c_out, c_mid);
-        match (weights.gate, &item.tile.gate) {
-            (Some(of_weights), Some(gate)) => {
-                let mut gated = Buffer::stale(b.len());
-                gate.scaled(of_weights, &b, &mut gated);
-                add_product(&mut item.sums.project, &gated, item.gradient, (pixels, c_mid, c_out));
-                let of_tile = gate.backward_in_place(of_weights, &b, &mut gradient);
-                match &mut item.sums.gate {
-                    Some(rows) => rows.append(of_tile),
-                    none => *none = Some(of_tile),
-                }
+        if let (Some(of_weights), Some(gate)) = (weights.gate, &item.tile.gate) {
+            let of_tile = gate.backward_in_place(of_weights, &b, &mut gradient);
+            match &mut item.sums.gate {
+                Some(rows) => rows.append(of_tile),
+                none => *none = Some(of_tile),
             }
-            _ => add_product(&mut item.sums.project, &b, item.gradient, (pixels, c_mid, c_out)),
+            gate.scale(of_weights, &mut b);
         }
+        add_product(&mut item.sums.project, &b, item.gradient, (pixels, c_mid, c_out));
+        drop(b);
         *item.gradient = gradient;
         let statistics = passed(&item.tile.spatial, &shared.spatial);
         let place = (shape.pixels_out(), Activation::Swish);
