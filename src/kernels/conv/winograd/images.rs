@@ -7,7 +7,7 @@ use super::super::super::simd::{Simd, WithSimd, load, store, vectorize};
 use super::planes::{Planes, apart};
 use super::points::{OfInputs, OfOutputs, ToOutputs, Transform};
 use super::tiles::{Place, Tiling};
-use super::{MOST_TILES, PLANES, POINTS, WIDTH};
+use super::{MOST_TILES, PLANES, POINTS, WIDTH, points};
 
 /// A vector of padding.
 static ZEROS: [f32; WIDTH] = [0.0; WIDTH];
@@ -109,11 +109,7 @@ impl<T: Transform, P: Fn(usize) -> Place, const STRIDE: usize> WithSimd for ToPl
                     rows[row] = transform.apply(simd, pixels);
                 }
                 for column in 0..POINTS {
-                    let mut line = [zero; POINTS];
-                    for row in 0..T::FROM {
-                        line[row] = rows[row][column];
-                    }
-                    let points = transform.apply(simd, line);
+                    let points = points::column(simd, transform, &rows, column);
                     for row in 0..POINTS {
                         let at = (row * POINTS + column) * apart(STRIDE) + tile * STRIDE + from;
                         // SAFETY: there are as many planes, which hold that many tiles; the vector lies within the stride.
@@ -185,11 +181,7 @@ impl<T: Transform, const STRIDE: usize> WithSimd for FromPlanesBy<'_, T, STRIDE>
                     rows[row] = transform.apply(simd, points);
                 }
                 for column in 0..T::TO {
-                    let mut line = [zero; POINTS];
-                    for row in 0..POINTS {
-                        line[row] = rows[row][column];
-                    }
-                    let outputs = transform.apply(simd, line);
+                    let outputs = points::column(simd, transform, &rows, column);
                     for row in 0..T::TO {
                         if !place.rows.contains(&row) || !place.columns.contains(&column) {
                             continue;

@@ -29,6 +29,21 @@ pub(super) trait Transform: Copy {
     fn apply<S: Simd>(self, simd: S, values: [S::f32s; POINTS]) -> [S::f32s; POINTS];
 }
 
+/// The transform of a column of some rows.
+#[inline(always)]
+pub(super) fn column<S: Simd, T: Transform>(
+    simd: S,
+    transform: T,
+    rows: &[[S::f32s; POINTS]; POINTS],
+    column: usize,
+) -> [S::f32s; POINTS] {
+    let mut line = [simd.splat_f32s(0.0); POINTS];
+    for row in 0..T::FROM {
+        line[row] = rows[row][column];
+    }
+    transform.apply(simd, line)
+}
+
 /// `Bᵀ x`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfInputs;

@@ -5,7 +5,7 @@ use super::super::super::buffers::Buffer;
 use super::super::super::simd::{Simd, WithSimd, load, store, vectorize};
 use super::super::super::threads::for_chunks;
 use super::points::{OfTaps, ToTaps, Transform};
-use super::{PLANES, POINTS, WIDTH};
+use super::{PLANES, POINTS, WIDTH, points};
 
 /// `G w Gᵀ`: of `(block, k, k, values)` the planes `(block, 36, values)`.
 pub(super) fn taps_to_planes(taps: &[f32], kernel: usize, values: usize) -> Buffer {
@@ -44,11 +44,7 @@ impl<T: Transform> WithSimd for ToPlanes<'_, T> {
                 rows[row] = transform.apply(simd, line);
             }
             for column in 0..POINTS {
-                let mut line = [zero; POINTS];
-                for row in 0..T::FROM {
-                    line[row] = rows[row][column];
-                }
-                let points = transform.apply(simd, line);
+                let points = points::column(simd, transform, &rows, column);
                 for row in 0..POINTS {
                     // SAFETY: there are as many planes with `values` each, whole vectors, of which this is one.
                     unsafe { store::<S>(planes, (row * POINTS + column) * values + at, points[row]) };
@@ -107,11 +103,7 @@ impl<T: Transform> WithSimd for FromPlanesBy<'_, T> {
                 rows[row] = transform.apply(simd, line);
             }
             for column in 0..T::TO {
-                let mut line = [zero; POINTS];
-                for row in 0..POINTS {
-                    line[row] = rows[row][column];
-                }
-                let taps = transform.apply(simd, line);
+                let taps = points::column(simd, transform, &rows, column);
                 for row in 0..T::TO {
                     let mut tap = taps[row];
                     let at = ((row * T::TO + column) * reads + read) * c_out + first + lane;
