@@ -107,7 +107,7 @@ impl Gate {
     }
 
     /// `y = x · gate · s`.
-    pub(super) fn scaled(&self, weights: GateWeights<'_>, x: &[f32], y: &mut [f32]) {
+    fn scaled(&self, weights: GateWeights<'_>, x: &[f32], y: &mut [f32]) {
         let len = self.shape.pixels * self.shape.c;
         for_chunks(y, len, |image, y| {
             let factor = self.factor(image, weights);

@@ -5,26 +5,18 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use super::super::super::buffers::Buffer;
 use super::super::super::geometry::{Borders, ConvGeometry, Gathering};
 use super::super::super::simd::{Simd, WithSimd, fetch, load, store, vectorize};
 use super::super::chunks::{Chunk, Chunks};
-use super::packing::{Block, Layout, pack_weight};
-use super::{WIDTH, stride, width};
+use super::packing::{Block, Layout, Packed};
+use super::{WIDTH, stride};
 
-/// One direction of a convolution: what is read, what is written, and weights in that order.
+/// One direction of a convolution: what is read of which rows and columns, and with which weights.
 pub(in super::super) struct Side {
     gathering: Gathering,
     chunks: Chunks,
     kernel: usize,
-    /// Channels of a pixel that is read, and of a group there.
-    c_read: usize,
-    reads: usize,
-    /// Channels of a pixel that is written.
-    c_written: usize,
-    blocks: Vec<Block>,
-    width: usize,
-    weights: Buffer,
+    packed: Packed,
     /// The strips of chunks, by their images and first row.
     strips: Mutex<HashMap<(usize, usize, usize), Arc<Strips>>>,
 }
@@ -32,47 +24,30 @@ pub(in super::super) struct Side {
 impl Side {
     /// Outputs of inputs.
     pub fn forward(g: &ConvGeometry, w: &[f32]) -> Self {
-        let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let weight = |tap: usize, o: usize| tap * inputs * g.c_out + o;
-        let gathering = |borders| g.forward_gathering(borders);
-        Self::new(g, w, (g.c_in, inputs), (g.c_out, outputs), (g.c_out, weight), gathering)
+        Self::new(g, Packed::forward(g, w), |borders| g.forward_gathering(borders))
     }
 
     /// Gradients of inputs, of those of outputs.
     pub fn backward(g: &ConvGeometry, w: &[f32]) -> Self {
-        let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
-        let weight = |tap: usize, i: usize| (tap * inputs + i % inputs) * g.c_out + i / inputs * outputs;
-        let gathering = |borders| g.backward_gathering(borders);
-        Self::new(g, w, (g.c_out, outputs), (g.c_in, inputs), (1, weight), gathering)
+        Self::new(g, Packed::backward(g, w), |borders| g.backward_gathering(borders))
     }
 
-    /// With the channels of a pixel and of a group, where it is read and where it is written; `step` and `weight` say where
-    /// weights stand, as [`pack_weight`] has it.
-    fn new(
-        g: &ConvGeometry,
-        w: &[f32],
-        (c_read, reads): (usize, usize),
-        (c_written, writes): (usize, usize),
-        (step, weight): (usize, impl Fn(usize, usize) -> usize + Sync),
-        gathering: impl Fn(Borders) -> Gathering,
-    ) -> Self {
-        let (blocks, width) = (Block::all(c_written, writes), width(writes));
-        let weights = pack_weight(w, (&blocks, width), (g.kernel * g.kernel, reads), step, weight);
+    fn new(g: &ConvGeometry, packed: Packed, gathering: impl Fn(Borders) -> Gathering) -> Self {
         let padded = gathering(Borders::Padded);
         let steps = (g.kernel, padded.runs.first().map_or(1, |run| run.reading_step));
-        let chunks = Chunks::new(g.n, padded.read, padded.written.0, stride(reads), steps);
+        let chunks = Chunks::new(g.n, padded.read, padded.written.0, stride(packed.reads), steps);
         let gathering = if chunks.borders == Borders::Padded { padded } else { gathering(Borders::Exact) };
-        let (kernel, strips) = (g.kernel, Mutex::default());
-        Self { gathering, chunks, kernel, c_read, reads, c_written, blocks, width, weights, strips }
+        Self { gathering, chunks, kernel: g.kernel, packed, strips: Mutex::default() }
     }
 
     /// `out`, or `out +=`, what the weights make of `input`: whole images, channels last.
     pub fn gather(&self, input: &[f32], out: &mut [f32], add: bool) {
         let ((h_in, w_in), (h_out, w_out)) = (self.gathering.read, self.gathering.written);
-        let (read_len, written_len) = (h_in * w_in * self.c_read, h_out * w_out * self.c_written);
+        let (read_len, written_len) =
+            (h_in * w_in * self.packed.c_read, h_out * w_out * self.packed.c_written);
         let n = out.len() / written_len.max(1);
         assert_eq!((input.len(), out.len()), (n * read_len, n * written_len), "whole images");
-        self.chunks.write(out, (h_out, w_out * self.c_written), |Chunk { images, rows }, out| {
+        self.chunks.write(out, (h_out, w_out * self.packed.c_written), |Chunk { images, rows }, out| {
             let input = &input[images.start * read_len..images.end * read_len];
             self.gather_chunk(input, images.len(), rows, out, add);
         });
@@ -81,18 +56,16 @@ impl Side {
     fn gather_chunk(&self, input: &[f32], images: usize, rows: Range<usize>, out: &mut [f32], add: bool) {
         let layout = self.layout(images, rows.clone());
         let strips = self.strips_of(&layout, rows);
-        let image = (self.gathering.read.0, self.c_read);
+        let &Packed { c_read, reads, width, .. } = &self.packed;
         let mut x = layout.memory();
         let mut group = None;
-        let weights = self.weights.chunks_exact(self.kernel * self.kernel * self.reads * self.width);
-        for (block, w) in self.blocks.iter().zip(weights) {
+        for (block, w) in self.packed.blocks() {
             if group != Some(block.group) {
-                let first = block.group * self.reads;
-                layout.lay_out(image, input, first..first + self.reads, &mut x);
+                let first = block.group * reads;
+                layout.lay_out((self.gathering.read.0, c_read), input, first..first + reads, &mut x);
                 group = Some(block.group);
             }
-            let gather =
-                Gather { strips: &strips, x: &x, w, reads: self.reads, width: self.width, out, block, add };
+            let gather = Gather { strips: &strips, x: &x, w, reads, width, out, block, add };
             match layout.stride {
                 4 => vectorize(GatherOf::<4>(gather)),
                 20 => vectorize(GatherOf::<20>(gather)),
@@ -111,7 +84,7 @@ impl Side {
             columns: self.gathering.read.1,
             padding: self.gathering.padding,
             images,
-            stride: stride(self.reads),
+            stride: stride(self.packed.reads),
         }
     }
 
@@ -132,17 +105,19 @@ impl Side {
                 let first_tap = strips.taps.len();
                 for (kh, row) in row_taps {
                     strips.taps.extend(run.taps.iter().map(|(kw, column)| {
-                        (layout.at(*row, *column), (kh * self.kernel + kw) * self.reads * self.width)
+                        (
+                            layout.at(*row, *column),
+                            (kh * self.kernel + kw) * self.packed.reads * self.packed.width,
+                        )
                     }));
                 }
                 let taps = first_tap..strips.taps.len();
                 let first_place = strips.places.len();
                 for j in 0..run.count {
                     let column = run.first + j * run.step;
-                    strips.places.extend(
-                        (0..layout.images)
-                            .map(|image| ((image * h_written + row) * w_written + column) * self.c_written),
-                    );
+                    strips.places.extend((0..layout.images).map(|image| {
+                        ((image * h_written + row) * w_written + column) * self.packed.c_written
+                    }));
                 }
                 let places = first_place..strips.places.len();
                 let step = layout.images * layout.stride;

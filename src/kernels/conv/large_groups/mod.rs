@@ -8,7 +8,7 @@ mod packing;
 mod weight_gradient;
 
 pub(super) use gather::Side;
-pub(super) use packing::{Block, pack_weight};
+pub(super) use packing::{Block, Packed};
 pub(super) use weight_gradient::sum as sum_weight_gradient;
 
 use super::super::geometry::ConvGeometry;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::super::super::buffers::Buffer;
+use super::super::super::geometry::ConvGeometry;
 use super::super::super::simd::{LINE, dispatch, fetch};
 use super::super::super::threads::for_chunks;
 use super::width;
@@ -145,10 +146,59 @@ impl Block {
     }
 }
 
+/// What one direction of a convolution reads and writes, and its weights in that order.
+pub(in super::super) struct Packed {
+    /// Channels of a pixel that is read, and of a group there.
+    pub c_read: usize,
+    pub reads: usize,
+    /// Channels of a pixel that is written.
+    pub c_written: usize,
+    pub blocks: Vec<Block>,
+    /// Channels of a block, or more where it is narrower than others.
+    pub width: usize,
+    /// `(block, tap, reads, width)`.
+    pub weights: Buffer,
+}
+
+impl Packed {
+    /// For outputs of inputs.
+    pub fn forward(g: &ConvGeometry, w: &[f32]) -> Self {
+        let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
+        let weight = |tap: usize, o: usize| tap * inputs * g.c_out + o;
+        Self::new(g, w, (g.c_in, inputs), (g.c_out, outputs), (g.c_out, weight))
+    }
+
+    /// For gradients of inputs, of those of outputs.
+    pub fn backward(g: &ConvGeometry, w: &[f32]) -> Self {
+        let (inputs, outputs) = (g.c_in / g.groups, g.c_out / g.groups);
+        let weight = |tap: usize, i: usize| (tap * inputs + i % inputs) * g.c_out + i / inputs * outputs;
+        Self::new(g, w, (g.c_out, outputs), (g.c_in, inputs), (1, weight))
+    }
+
+    /// With the channels of a pixel and of a group, where it is read and where it is written; `step` and `weight` say where
+    /// weights stand, as [`pack_weight`] has it.
+    fn new(
+        g: &ConvGeometry,
+        w: &[f32],
+        (c_read, reads): (usize, usize),
+        (c_written, writes): (usize, usize),
+        (step, weight): (usize, impl Fn(usize, usize) -> usize + Sync),
+    ) -> Self {
+        let (blocks, width) = (Block::all(c_written, writes), width(writes));
+        let weights = pack_weight(w, (&blocks, width), (g.kernel * g.kernel, reads), step, weight);
+        Self { c_read, reads, c_written, blocks, width, weights }
+    }
+
+    /// Every block with its part of the weights.
+    pub fn blocks(&self) -> impl Iterator<Item = (&Block, &[f32])> {
+        self.blocks.iter().zip(self.weights.chunks_exact(self.weights.len() / self.blocks.len().max(1)))
+    }
+}
+
 /// A weight in the order in which blocks of `width` channels read it: `(block, tap, channel read, width)`, zeros where a
 /// block is narrower. `weight(tap, channel written)` is where the number stands that joins it with the first channel that it
 /// reads; from one that is read to the next it moves by `step`.
-pub(in super::super) fn pack_weight(
+fn pack_weight(
     w: &[f32],
     (blocks, width): (&[Block], usize),
     (taps, reads): (usize, usize),

@@ -28,6 +28,7 @@ pub(super) use gather::Side;
 pub(super) use weight_gradient::sum as sum_weight_gradient;
 
 use super::super::geometry::ConvGeometry;
+use super::large_groups;
 
 /// Points along an axis, and inputs of a tile.
 const POINTS: usize = 6;
@@ -37,9 +38,6 @@ const PLANES: usize = POINTS * POINTS;
 
 /// Channels of a group must be a multiple: a vector of AVX-512.
 const WIDTH: usize = 16;
-
-/// Most channels of a group.
-const MOST: usize = 64;
 
 /// Tiles that become planes together, at most: their planes fit the core's own cache.
 const MOST_TILES: usize = 32;
@@ -55,7 +53,8 @@ pub(super) fn fit(g: &ConvGeometry) -> bool {
     let channels = [g.c_in / g.groups, g.c_out / g.groups];
     let possible = g.stride == 1
         && matches!(g.kernel, 3 | 5)
-        && channels.iter().all(|count| count.is_multiple_of(WIDTH) && *count <= MOST);
+        && channels.iter().all(|count| count.is_multiple_of(WIDTH))
+        && large_groups::fit(g);
     possible && {
         let tiles = |size: usize| size.div_ceil(outputs(g.kernel));
         let (tiles, taps) = (tiles(g.h) * tiles(g.w), g.meetings(g.h) * g.meetings(g.w));

@@ -110,6 +110,8 @@ impl<const READ: usize> PlaneProduct<'_, READ> {
     ) {
         let mut sums = [[simd.splat_f32s(0.0); V]; P];
         let (v_at, m_at) = (first * READ, first * self.width + from);
+        // Where the products go: they are there by the time that sums are. Of single vectors there are so many that asking for
+        // them takes longer.
         if V > 1 {
             for p in 0..P {
                 for lane in 0..V {

@@ -7,29 +7,34 @@ use super::super::super::threads::for_chunks;
 use super::points::{OfTaps, ToTaps, Transform};
 use super::{PLANES, POINTS, WIDTH, points};
 
-/// `G w Gᵀ`: of `(block, k, k, values)` the planes `(block, 36, values)`.
-pub(super) fn taps_to_planes(taps: &[f32], kernel: usize, values: usize) -> Buffer {
+/// `G w Gᵀ`: of `(block, k, k, values)` the planes `(block, 36, values)`, of the kernel as it is or `turned` around.
+pub(super) fn taps_to_planes(taps: &[f32], kernel: usize, values: usize, turned: bool) -> Buffer {
     let of_block = kernel * kernel * values;
     let mut planes = Buffer::stale(taps.len() / of_block * PLANES * values);
     for_chunks(&mut planes, PLANES * values, |block, planes| {
         let taps = &taps[block * of_block..][..of_block];
         match kernel {
-            3 => vectorize(ToPlanes(OfTaps::<3>, taps, planes)),
-            _ => vectorize(ToPlanes(OfTaps::<5>, taps, planes)),
+            3 => vectorize(ToPlanes { transform: OfTaps::<3>, taps, turned, planes }),
+            _ => vectorize(ToPlanes { transform: OfTaps::<5>, taps, turned, planes }),
         }
     });
     planes
 }
 
 /// Of `(k, k, values)` to `(36, values)`.
-struct ToPlanes<'a, T>(T, &'a [f32], &'a mut [f32]);
+struct ToPlanes<'a, T> {
+    transform: T,
+    taps: &'a [f32],
+    turned: bool,
+    planes: &'a mut [f32],
+}
 
 impl<T: Transform> WithSimd for ToPlanes<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(transform, taps, planes) = self;
+        let Self { transform, taps, turned, planes } = self;
         let values = planes.len() / PLANES;
         assert!(values.is_multiple_of(WIDTH) && taps.len() == T::FROM * T::FROM * values);
         let zero = simd.splat_f32s(0.0);
@@ -38,8 +43,10 @@ impl<T: Transform> WithSimd for ToPlanes<'_, T> {
             for row in 0..T::FROM {
                 let mut line = [zero; POINTS];
                 for column in 0..T::FROM {
+                    let tap = row * T::FROM + column;
+                    let tap = if turned { T::FROM * T::FROM - 1 - tap } else { tap };
                     // SAFETY: there are as many taps with `values` each, whole vectors, of which this is one.
-                    line[column] = unsafe { load::<S>(taps, (row * T::FROM + column) * values + at) };
+                    line[column] = unsafe { load::<S>(taps, tap * values + at) };
                 }
                 rows[row] = transform.apply(simd, line);
             }
