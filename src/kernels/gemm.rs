@@ -8,6 +8,9 @@
 
 use gemm::Parallelism;
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::amx;
+use super::strided::{Columns, Strided};
 use super::threads::{add_in_order, for_chunks, map_parts, parts, range};
 
 /// Fewest rows of a part of a batch, or of a tile, which is a part already: packing the other matrix must pay.
@@ -21,52 +24,6 @@ const MOST_PARTS: usize = 32;
 const LEAST_SUMMED: usize = 512;
 const MOST_SUMS: usize = 8;
 
-/// A matrix within a slice: element `(i, j)` stands at `i · row_stride + j · column_stride`.
-#[derive(Clone, Copy)]
-struct Strided<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> Strided<'a> {
-    fn row_major(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns, "a {rows} × {columns} matrix");
-        Self { values, rows, columns, row_stride: columns, column_stride: 1 }
-    }
-
-    /// Some columns of a row-major matrix.
-    fn columns(values: &'a [f32], rows: usize, columns: Columns) -> Self {
-        let Columns { all, first, count } = columns;
-        assert!(first + count <= all, "columns {first} to {} of {all}", first + count);
-        assert_eq!(values.len(), rows * all, "a {rows} × {all} matrix");
-        Self { values: &values[first..], rows, columns: count, row_stride: all, column_stride: 1 }
-    }
-
-    fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-}
-
-/// Some columns of a matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Columns {
-    /// Columns of the whole matrix.
-    pub all: usize,
-    /// The first of them.
-    pub first: usize,
-    /// How many.
-    pub count: usize,
-}
-
 /// Whether a product replaces what stands in its destination.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Destination {
@@ -76,25 +33,27 @@ enum Destination {
 
 /// `dst = a · b` or `dst += a · b`, single-threaded; `dst` is row-major.
 fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destination) {
-    let n = b.columns;
-    block_into(dst, Columns { all: n, first: 0, count: n }, a, b, destination);
+    block_into(dst, Columns::all(b.column_count()), a, b, destination);
 }
 
 /// As [`block`], into some columns of `dst`.
 fn block_into(dst: &mut [f32], columns: Columns, a: Strided<'_>, b: Strided<'_>, destination: Destination) {
-    let (m, k, n) = (a.rows, a.columns, b.columns);
-    assert_eq!((k, n), (b.rows, columns.count));
+    let (m, k, n) = (a.row_count(), a.column_count(), b.column_count());
+    assert_eq!((k, n), (b.row_count(), columns.count));
     assert!(columns.first + n <= columns.all);
     assert_eq!(dst.len(), m * columns.all);
     if m == 0 || n == 0 {
         return;
     }
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if amx::fits(m, k, n) {
+        return amx::product(dst, columns, a, b, destination == Destination::Add);
+    }
     let dst = &mut dst[columns.first..];
-    // SAFETY: `Strided` is made by `row_major` and `columns`, which assert that its values are exactly rows × all
-    // columns, by `transposed`, which swaps both, and once with an assertion of its own beside it; so every element
-    // the strides reach lies within the slices. `dst` is asserted to hold m rows of all columns, of which n from the
-    // first on are written, and cannot alias `a` or `b`, as it is borrowed mutably. With `Replace`, gemm does not
-    // read `dst`.
+    let ((a_row, a_column), (b_row, b_column)) = (a.strides(), b.strides());
+    // SAFETY: every element that the strides of a `Strided` reach lies within its values. `dst` is asserted to hold m rows of all
+    // columns, of which n from the first on are written, and cannot alias `a` or `b`, as it is borrowed mutably. With
+    // `Replace`, gemm does not read `dst`.
     unsafe {
         gemm::gemm(
             m,
@@ -104,12 +63,12 @@ fn block_into(dst: &mut [f32], columns: Columns, a: Strided<'_>, b: Strided<'_>,
             1,
             columns.all as isize,
             destination == Destination::Add,
-            a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
+            a.values().as_ptr(),
+            a_column as isize,
+            a_row as isize,
+            b.values().as_ptr(),
+            b_column as isize,
+            b_row as isize,
             1.0,
             1.0,
             false,
@@ -203,8 +162,7 @@ pub fn add_product_tn(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize,
         let rows = k.div_ceil(parts(k, LEAST_ROWS, MOST_PARTS));
         for_chunks(dw, rows * n, |index, dw| {
             let (first, rows) = (index * rows, dw.len() / n);
-            let x = Strided { values: &x[first..], rows, columns: m, row_stride: 1, column_stride: k };
-            assert!(m == 0 || (m - 1) * k + rows <= x.values.len());
+            let x = Strided::columns(x, m, Columns { all: k, first, count: rows }).transposed();
             block(dw, x, Strided::row_major(dy, m, n), Destination::Add);
         });
         return;
@@ -242,7 +200,7 @@ mod tests {
     use super::super::testing::{assert_close, random, same_for_any_threads};
     use super::*;
 
-    const SHAPES: [(usize, usize, usize); 8] = [
+    const SHAPES: [(usize, usize, usize); 12] = [
         (1, 1, 1),
         (3, 1, 5),
         (255, 16, 7),
@@ -251,6 +209,10 @@ mod tests {
         (4097, 5, 3),
         (64, 130, 70),
         (2, 300, 1),
+        (47, 33, 101),
+        (65, 16, 64),
+        (33, 145, 77),
+        (300, 31, 40),
     ];
 
     #[test]

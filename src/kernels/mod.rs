@@ -8,6 +8,8 @@
 //! *Architecture invariant*: imports nothing of this crate; knows neither tape nor network.
 
 mod activation;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 mod buffers;
 pub mod conv;
 mod gemm;
@@ -21,6 +23,7 @@ mod rounding;
 mod signals;
 mod simd;
 mod squeeze_excite;
+mod strided;
 mod team;
 mod threads;
 mod tile;

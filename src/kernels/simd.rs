@@ -1,5 +1,6 @@
 //! The instruction set, chosen once at run time: AVX-512, AVX2 with FMA, NEON or plain code in one binary. The
-//! environment's `EFFSWEEP_SIMD` set to `avx2` or `portable` chooses a lesser one, so that tests see them all.
+//! environment's `EFFSWEEP_SIMD` set to `avx512` (without `amx`), `avx2` or `portable` chooses a lesser one, so that tests see
+//! them all.
 //!
 //! Most kernels are safe loops over slices; [`dispatch`] compiles them once per instruction set (they must be
 //! `#[inline(always)]` all the way down) and the compiler vectorises them. Convolutions, whose sums must stay in
@@ -26,9 +27,11 @@ fn arch() -> Arch {
     })
 }
 
-/// The name of the instruction set that kernels run on.
+/// The name of the instruction set that kernels run on: with `amx`, matrix products on tile registers, all else on AVX-512.
 pub fn instruction_set() -> &'static str {
     match arch() {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        Arch::V4(_) if super::amx::available() => "amx",
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         Arch::V4(_) => "avx512",
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -1,8 +1,9 @@
 //! Convolution with very many channels a group: patches as rows of a matrix, then a product a group.
 
 use super::super::buffers::Buffer;
-use super::super::gemm::{Columns, add_product_tn_columns, product_columns, product_nt_columns};
+use super::super::gemm::{add_product_tn_columns, product_columns, product_nt_columns};
 use super::super::geometry::{Axis, ConvGeometry};
+use super::super::strided::Columns;
 use super::super::threads::for_chunks;
 
 /// Rows of a product, about: where there are groups, and so large weights for few results, small images are put together.

@@ -1,0 +1,225 @@
+//! Numbers to their three parts, in the order in which tiles hold them.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::super::strided::Strided;
+use super::registers::{CHUNK_ROWS, Row, SIDE};
+
+/// Which side of a product a panel is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Sixteen rows.
+    Left,
+    /// Sixteen columns.
+    Right,
+}
+
+/// A part of a panel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    pub side: Side,
+    /// The first of the panel's rows (left) or columns (right).
+    pub first: usize,
+    /// The first summed number.
+    pub at: usize,
+    /// Whether half a chunk is all.
+    pub half: bool,
+}
+
+/// Splits some `rows` of a chunk of `matrix` to its three tiles; where it must be transposed, all of them with the first. What lies
+/// beyond the matrix is zero.
+///
+/// # Safety
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn split_rows(matrix: Strided<'_>, piece: Piece, rows: Range<usize>, tiles: &mut [Row]) {
+    let Piece { side, first, at, half } = piece;
+    let place = |at: usize| match side {
+        Side::Left => (first, at),
+        Side::Right => (at, first),
+    };
+    let (low, high) = (place(at), place(at + SIDE));
+    let (stride, column_stride) = matrix.strides();
+    if column_stride != 1 {
+        if rows.start == 0 {
+            let low = transposed(matrix, low);
+            if half {
+                (0..SIDE).for_each(|row| half_parts(side, low[row], tiles, row));
+            } else {
+                let high = transposed(matrix, high);
+                (0..SIDE).for_each(|row| parts(low[row], high[row], tiles, row));
+            }
+        }
+    } else if half {
+        rows.for_each(|row| half_parts(side, load(matrix, low.0 + row, low.1), tiles, row));
+    } else if high.0 + SIDE <= matrix.row_count() && high.1 + SIDE <= matrix.column_count() {
+        let (low, high) = (low.0 * stride + low.1, high.0 * stride + high.1);
+        let values = matrix.values();
+        assert!(rows.end <= SIDE && low <= high && high + (SIDE - 1) * stride + SIDE <= values.len());
+        // The same of the next pair of panels.
+        let ahead = if side == Side::Left { 2 * SIDE * stride } else { 2 * SIDE };
+        for row in rows {
+            _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(low + row * stride + ahead).cast());
+            _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(high + row * stride + ahead).cast());
+            // SAFETY: the last row's numbers were asserted to lie within.
+            let load = |at: usize| unsafe { _mm512_loadu_ps(values.as_ptr().add(at + row * stride)) };
+            parts(load(low), load(high), tiles, row);
+        }
+    } else {
+        for row in rows {
+            let (low, high) = (load(matrix, low.0 + row, low.1), load(matrix, high.0 + row, high.1));
+            parts(low, high, tiles, row);
+        }
+    }
+}
+
+/// Sixteen rows and columns, whose rows follow each other.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transposed(matrix: Strided<'_>, (row, column): (usize, usize)) -> [__m512; SIDE] {
+    let mut block = [_mm512_setzero_ps(); SIDE];
+    for (i, line) in block.iter_mut().enumerate() {
+        *line = load(matrix.transposed(), column + i, row);
+    }
+    transpose(&mut block);
+    block
+}
+
+/// Sixteen numbers of a row, zeros beyond the matrix. Columns must follow each other.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(matrix: Strided<'_>, row: usize, column: usize) -> __m512 {
+    let (rows, columns) = (matrix.row_count(), matrix.column_count());
+    if row >= rows || column >= columns {
+        return _mm512_setzero_ps();
+    }
+    let count = (columns - column).min(SIDE);
+    let mask = ((1u32 << count) - 1) as __mmask16;
+    // SAFETY: the row and the columns that are read are the matrix's, so they lie within its values.
+    unsafe { _mm512_maskz_loadu_ps(mask, matrix.values().as_ptr().add(row * matrix.strides().0 + column)) }
+}
+
+/// The three parts, each in the high half of its lane: `x₀` is `x` rounded to bfloat16, `x₁` what is left of it, rounded, and
+/// `x₂` what is left then, which has no more than eight bits.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn split(x: __m512) -> [__m512i; 3] {
+    let (half, mask) = (_mm512_set1_epi32(0x8000), _mm512_set1_epi32(-0x1_0000));
+    let rounded = |x: __m512| _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x), half), mask);
+    let first = rounded(x);
+    let rest = _mm512_sub_ps(x, _mm512_castsi512_ps(first));
+    let second = rounded(rest);
+    let third = _mm512_sub_ps(rest, _mm512_castsi512_ps(second));
+    [first, second, _mm512_castps_si512(third)]
+}
+
+/// Two parts in a lane.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pair(low: __m512i, high: __m512i) -> __m512i {
+    _mm512_or_si512(_mm512_srli_epi32::<16>(low), high)
+}
+
+/// A row of a chunk's three tiles.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn parts(low: __m512, high: __m512, tiles: &mut [Row], row: usize) {
+    let tiles = &mut tiles[..CHUNK_ROWS];
+    let (low, high) = (split(low), split(high));
+    for part in 0..3 {
+        put(pair(low[part], high[part]), &mut tiles[part * SIDE + row]);
+    }
+}
+
+/// A row of half a chunk: what a product of two tiles sums is then two products of parts.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn half_parts(side: Side, x: __m512, tiles: &mut [Row], row: usize) {
+    let tiles = &mut tiles[..CHUNK_ROWS];
+    let [x0, x1, x2] = split(x);
+    let pairs = match side {
+        Side::Left => [pair(x0, x1), pair(x0, x2), _mm512_setzero_si512()],
+        Side::Right => [pair(x0, x0), pair(x1, x1), pair(x2, x0)],
+    };
+    for (part, pair) in pairs.into_iter().enumerate() {
+        put(pair, &mut tiles[part * SIDE + row]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn put(pairs: __m512i, row: &mut Row) {
+    // SAFETY: a row is 64 bytes, at a multiple of 64.
+    unsafe { _mm512_store_si512(std::ptr::from_mut(row).cast(), pairs) };
+}
+
+/// Rows to columns.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn transpose(block: &mut [__m512; SIDE]) {
+    let mut pairs = *block;
+    for i in (0..SIDE).step_by(2) {
+        pairs[i] = _mm512_unpacklo_ps(block[i], block[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_ps(block[i], block[i + 1]);
+    }
+    let mut fours = pairs;
+    for i in (0..SIDE).step_by(4) {
+        for j in 0..2 {
+            let (a, b) = (_mm512_castps_pd(pairs[i + j]), _mm512_castps_pd(pairs[i + 2 + j]));
+            fours[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            fours[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    }
+    // Now vector `4 i + j` has, in lane `l` of four, column `4 l + j` of rows `4 i` to `4 i + 3`.
+    for j in 0..4 {
+        let [a, b, c, d] = [fours[j], fours[4 + j], fours[8 + j], fours[12 + j]];
+        let (ab_even, ab_odd) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+        let (cd_even, cd_odd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+        block[j] = _mm512_shuffle_f32x4::<0x88>(ab_even, cd_even);
+        block[8 + j] = _mm512_shuffle_f32x4::<0xdd>(ab_even, cd_even);
+        block[4 + j] = _mm512_shuffle_f32x4::<0x88>(ab_odd, cd_odd);
+        block[12 + j] = _mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd);
+    }
+}
+
+/// Sums of tiles, `SIDE` times two rows of two tiles, put in place of `rows` times `columns` numbers every `stride` of `to`, or added to
+/// them; `turned`, rows of sums go to columns.
+///
+/// # Safety
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn put_sums(
+    sums: &[f32; 4 * SIDE * SIDE],
+    (rows, columns): (usize, usize),
+    (to, stride): (&mut [f32], usize),
+    (turned, add): (bool, bool),
+) {
+    let (lines, across) = if turned { (columns, rows) } else { (rows, columns) };
+    assert!(rows <= 2 * SIDE && columns <= 2 * SIDE && (lines - 1) * stride + across <= to.len());
+    for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let (row, column) = (i * SIDE, j * SIDE);
+        if row >= rows || column >= columns {
+            continue;
+        }
+        let mut tile = [_mm512_setzero_ps(); SIDE];
+        for (r, line) in tile.iter_mut().enumerate() {
+            // SAFETY: two rows of two tiles have as many numbers.
+            *line = unsafe { _mm512_loadu_ps(sums.as_ptr().add((row + r) * 2 * SIDE + column)) };
+        }
+        if turned {
+            transpose(&mut tile);
+        }
+        let (first, at) = if turned { (column, row) } else { (row, column) };
+        let mask = ((1u32 << (across - at).min(SIDE)) - 1) as __mmask16;
+        for (r, line) in tile.into_iter().enumerate().take(lines - first) {
+            // SAFETY: the last line was asserted to end within, and the mask ends where a line does.
+            unsafe {
+                let place = to.as_mut_ptr().add((first + r) * stride + at);
+                let sum = if add { _mm512_add_ps(_mm512_maskz_loadu_ps(mask, place), line) } else { line };
+                _mm512_mask_storeu_ps(place, mask, sum);
+            }
+        }
+    }
+}
