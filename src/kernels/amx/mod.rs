@@ -15,6 +15,11 @@ mod rows;
 mod split;
 
 pub(super) use product::{fits, product};
+pub(super) use registers::{CHUNK, CHUNK_ROWS, Depth, Registers, Row, SIDE};
+pub(super) use rows::Rows;
+pub(super) use split::{
+    NOWHERE, Piece, Side, put_rows, put_sums, split_left_places, split_places, split_right_places, split_rows,
+};
 
 use std::sync::OnceLock;
 

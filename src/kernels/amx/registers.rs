@@ -8,16 +8,16 @@ use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 use std::marker::PhantomData;
 
 /// Rows of a tile, and columns of sums.
-pub(super) const SIDE: usize = 16;
+pub(in super::super) const SIDE: usize = 16;
 
 /// Summed numbers of a tile.
-pub(super) const CHUNK: usize = 32;
+pub(in super::super) const CHUNK: usize = 32;
 
 /// Parts of an f32 number.
 pub(super) const PARTS: usize = 3;
 
 /// Rows of one chunk of a panel: a tile for each part.
-pub(super) const CHUNK_ROWS: usize = PARTS * SIDE;
+pub(in super::super) const CHUNK_ROWS: usize = PARTS * SIDE;
 
 /// How often there is something else to do while a chunk is multiplied.
 pub(super) const PAUSES: usize = 4;
@@ -25,7 +25,7 @@ pub(super) const PAUSES: usize = 4;
 /// A row of a tile: 16 pairs of bfloat16 numbers.
 #[repr(C, align(64))]
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row(pub [u32; SIDE]);
+pub(in super::super) struct Row(pub [u32; SIDE]);
 
 /// Whether the processor has tiles of bfloat16, and the system saves them when it switches threads.
 pub(super) fn exist() -> bool {
@@ -71,7 +71,7 @@ struct Configuration {
 }
 
 /// This thread's registers, as long as it lives.
-pub(super) struct Registers {
+pub(in super::super) struct Registers {
     /// Of this thread alone.
     _thread: PhantomData<*const ()>,
 }
@@ -253,6 +253,148 @@ unsafe fn products<const M: usize, const N: usize>() {
     }
 }
 
+/// One panel by up to four of the other side: as many sums, with the one panel's parts in three registers.
+impl Registers {
+    /// Begins sums from zero.
+    #[inline(always)]
+    pub fn begin_four(&self) {
+        // SAFETY: registers are configured, and nothing is read.
+        unsafe { self.begin::<1, 1>(std::ptr::null_mut(), 0, false) };
+    }
+
+    /// Adds a chunk, or half a one, of the left panel at `a` by `N` right ones at `b`, every `apart` rows. While tiles are multiplied,
+    /// vectors do what is to be done `meanwhile`.
+    ///
+    /// # Safety
+    /// There must be [`CHUNK_ROWS`] rows of each panel.
+    #[inline(always)]
+    pub unsafe fn add_row<const N: usize>(
+        &self,
+        a: *const Row,
+        (b, apart): (*const Row, usize),
+        half: bool,
+        meanwhile: impl FnOnce(),
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { add_four::<N, true>(a, (b, apart), half, meanwhile) };
+    }
+
+    /// As [`Self::add_row`], of the right panel at `b` by `M` left ones at `a`.
+    ///
+    /// # Safety
+    /// Likewise.
+    #[inline(always)]
+    pub unsafe fn add_column<const M: usize>(
+        &self,
+        (a, apart): (*const Row, usize),
+        b: *const Row,
+        half: bool,
+        meanwhile: impl FnOnce(),
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { add_four::<M, false>(b, (a, apart), half, meanwhile) };
+    }
+
+    /// Puts `COUNT` sums to `c`, whose rows are `stride` values apart, each `apart` values after the one before.
+    ///
+    /// # Safety
+    /// `c` must have 16 rows of 16 numbers for each.
+    #[inline(always)]
+    pub unsafe fn end_four<const COUNT: usize>(&self, c: *mut f32, stride: usize, apart: usize) {
+        let bytes = stride * size_of::<f32>();
+        // SAFETY: the caller's promise.
+        unsafe {
+            store::<0>(c, bytes);
+            if COUNT > 1 {
+                store::<1>(c.add(apart), bytes);
+            }
+            if COUNT > 2 {
+                store::<2>(c.add(2 * apart), bytes);
+            }
+            if COUNT > 3 {
+                store::<3>(c.add(3 * apart), bytes);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// Registers must be configured, and there must be [`CHUNK_ROWS`] rows of each panel.
+#[inline(always)]
+unsafe fn add_four<const COUNT: usize, const LEFT: bool>(
+    one: *const Row,
+    (others, apart): (*const Row, usize),
+    half: bool,
+    meanwhile: impl FnOnce(),
+) {
+    const { assert!(COUNT >= 1 && COUNT <= 4) };
+    // SAFETY: the caller's promise.
+    unsafe {
+        load::<4>(one, size_of::<Row>());
+        load::<5>(one.add(SIDE), size_of::<Row>());
+        load::<6>(one.add(2 * SIDE), size_of::<Row>());
+        add_one::<0, LEFT>(others, half);
+        meanwhile();
+        if COUNT > 1 {
+            add_one::<1, LEFT>(others.add(apart), half);
+        }
+        if COUNT > 2 {
+            add_one::<2, LEFT>(others.add(2 * apart), half);
+        }
+        if COUNT > 3 {
+            add_one::<3, LEFT>(others.add(3 * apart), half);
+        }
+    }
+}
+
+/// The panel in registers 4 to 6, a left one or not, by the other side's at `other`, through register 7: small products first.
+///
+/// # Safety
+/// Registers must be configured, and there must be three tiles.
+#[inline(always)]
+unsafe fn add_one<const SUMS: usize, const LEFT: bool>(other: *const Row, half: bool) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        load::<7>(other.add(2 * SIDE), size_of::<Row>());
+        match (half, LEFT) {
+            (false, true) => {
+                product::<SUMS, 4, 7>();
+                load::<7>(other.add(SIDE), size_of::<Row>());
+                product::<SUMS, 5, 7>();
+                product::<SUMS, 4, 7>();
+                load::<7>(other, size_of::<Row>());
+                product::<SUMS, 6, 7>();
+                product::<SUMS, 5, 7>();
+                product::<SUMS, 4, 7>();
+            }
+            (false, false) => {
+                product::<SUMS, 7, 4>();
+                load::<7>(other.add(SIDE), size_of::<Row>());
+                product::<SUMS, 7, 5>();
+                product::<SUMS, 7, 4>();
+                load::<7>(other, size_of::<Row>());
+                product::<SUMS, 7, 6>();
+                product::<SUMS, 7, 5>();
+                product::<SUMS, 7, 4>();
+            }
+            (true, true) => {
+                product::<SUMS, 5, 7>();
+                load::<7>(other.add(SIDE), size_of::<Row>());
+                product::<SUMS, 4, 7>();
+                load::<7>(other, size_of::<Row>());
+                product::<SUMS, 4, 7>();
+            }
+            (true, false) => {
+                load::<7>(other.add(SIDE), size_of::<Row>());
+                product::<SUMS, 7, 6>();
+                load::<7>(other, size_of::<Row>());
+                product::<SUMS, 7, 5>();
+                product::<SUMS, 7, 4>();
+            }
+        }
+    }
+}
+
 impl Drop for Registers {
     fn drop(&mut self) {
         // SAFETY: they were configured; what they held is not needed any more.
@@ -262,7 +404,7 @@ impl Drop for Registers {
 
 /// How many numbers are summed: whole chunks, and at most half a one after them, whose tiles hold two parts of a number each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Depth {
+pub(in super::super) struct Depth {
     pub chunks: usize,
     pub half: bool,
 }

@@ -8,7 +8,7 @@ use super::registers::{Row, SIDE};
 
 /// Rows of tiles, in a vector that is used again.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(in super::super) struct Rows {
     values: Buffer,
     count: usize,
 }

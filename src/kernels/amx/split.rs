@@ -5,11 +5,11 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::super::strided::Strided;
-use super::registers::{CHUNK_ROWS, Row, SIDE};
+use super::registers::{CHUNK, CHUNK_ROWS, Row, SIDE};
 
 /// Which side of a product a panel is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(in super::super) enum Side {
     /// Sixteen rows.
     Left,
     /// Sixteen columns.
@@ -18,7 +18,7 @@ pub(super) enum Side {
 
 /// A part of a panel.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
+pub(in super::super) struct Piece {
     pub side: Side,
     /// The first of the panel's rows (left) or columns (right).
     pub first: usize,
@@ -34,7 +34,12 @@ pub(super) struct Piece {
 /// # Safety
 /// The processor must have AVX-512.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn split_rows(matrix: Strided<'_>, piece: Piece, rows: Range<usize>, tiles: &mut [Row]) {
+pub(in super::super) unsafe fn split_rows(
+    matrix: Strided<'_>,
+    piece: Piece,
+    rows: Range<usize>,
+    tiles: &mut [Row],
+) {
     let Piece { side, first, at, half } = piece;
     let place = |at: usize| match side {
         Side::Left => (first, at),
@@ -71,6 +76,128 @@ pub(super) unsafe fn split_rows(matrix: Strided<'_>, piece: Piece, rows: Range<u
         for row in rows {
             let (low, high) = (load(matrix, low.0 + row, low.1), load(matrix, high.0 + row, high.1));
             parts(low, high, tiles, row);
+        }
+    }
+}
+
+/// No place: what is read there is zero.
+pub(in super::super) const NOWHERE: usize = usize::MAX;
+
+/// Splits some rows of a chunk, or of half a one, of a left matrix whose rows stand at `places` of `values`.
+///
+/// # Safety
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn split_places(
+    values: &[f32],
+    places: &[usize; SIDE],
+    half: bool,
+    rows: Range<usize>,
+    tiles: &mut [Row],
+) {
+    let numbers = if half { SIDE } else { 2 * SIDE };
+    for row in rows {
+        let place = places[row];
+        let (low, high) = if place == NOWHERE {
+            (_mm512_setzero_ps(), _mm512_setzero_ps())
+        } else {
+            assert!(place <= values.len() && numbers <= values.len() - place);
+            // SAFETY: as asserted.
+            let load = |at: usize| unsafe { _mm512_loadu_ps(values.as_ptr().add(at)) };
+            (load(place), if half { _mm512_setzero_ps() } else { load(place + SIDE) })
+        };
+        if half {
+            half_parts(Side::Left, low, tiles, row);
+        } else {
+            parts(low, high, tiles, row);
+        }
+    }
+}
+
+/// Splits a chunk, or half a one, of sixteen columns of a right matrix from `column` on, whose rows begin at `places` of `values`.
+///
+/// # Safety
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn split_right_places(
+    (values, column): (&[f32], usize),
+    places: &[usize; CHUNK],
+    half: bool,
+    tiles: &mut [Row],
+) {
+    for row in 0..SIDE {
+        let low = at(values, column, places[row]);
+        if half {
+            half_parts(Side::Right, low, tiles, row);
+        } else {
+            parts(low, at(values, column, places[row + SIDE]), tiles, row);
+        }
+    }
+}
+
+/// Splits a chunk, or half a one, of sixteen rows of a left matrix from `row` on, whose columns begin at `places` of `values`.
+///
+/// # Safety
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn split_left_places(
+    (values, row): (&[f32], usize),
+    places: &[usize; CHUNK],
+    half: bool,
+    tiles: &mut [Row],
+) {
+    let block = |from: usize| {
+        let mut block = [_mm512_setzero_ps(); SIDE];
+        for (line, place) in block.iter_mut().zip(&places[from..]) {
+            *line = at(values, row, *place);
+        }
+        transpose(&mut block);
+        block
+    };
+    let low = block(0);
+    if half {
+        (0..SIDE).for_each(|row| half_parts(Side::Left, low[row], tiles, row));
+    } else {
+        let high = block(SIDE);
+        (0..SIDE).for_each(|row| parts(low[row], high[row], tiles, row));
+    }
+}
+
+/// Sixteen numbers, `offset` after `place`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn at(values: &[f32], offset: usize, place: usize) -> __m512 {
+    if place == NOWHERE {
+        return _mm512_setzero_ps();
+    }
+    let place = place + offset;
+    assert!(place <= values.len() && SIDE <= values.len() - place);
+    // SAFETY: as asserted.
+    unsafe { _mm512_loadu_ps(values.as_ptr().add(place)) }
+}
+
+/// Puts `sums`, rows of `count` numbers every `stride`, to `places` of `to`, or adds them to what stands there.
+///
+/// # Safety
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn put_rows(
+    (sums, stride): (&[f32], usize),
+    count: usize,
+    (to, places): (&mut [f32], &[usize]),
+    add: bool,
+) {
+    assert!(count.is_multiple_of(SIDE) && count <= stride && places.len() * stride <= sums.len());
+    for (row, place) in places.iter().enumerate() {
+        let to = &mut to[*place..*place + count];
+        for at in (0..count).step_by(SIDE) {
+            // SAFETY: rows and places hold `count` numbers, a multiple of a vector's.
+            unsafe {
+                let place = to.as_mut_ptr().add(at);
+                let sum = _mm512_loadu_ps(sums.as_ptr().add(row * stride + at));
+                let sum = if add { _mm512_add_ps(_mm512_loadu_ps(place), sum) } else { sum };
+                _mm512_storeu_ps(place, sum);
+            }
         }
     }
 }
@@ -190,7 +317,7 @@ pub(super) fn transpose(block: &mut [__m512; SIDE]) {
 /// # Safety
 /// The processor must have AVX-512.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn put_sums(
+pub(in super::super) unsafe fn put_sums(
     sums: &[f32; 4 * SIDE * SIDE],
     (rows, columns): (usize, usize),
     (to, stride): (&mut [f32], usize),

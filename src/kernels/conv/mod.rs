@@ -5,6 +5,8 @@
 //! multiplications do (`winograd`). Where images are so small that hardly two of their
 //! positions read the same taps, the positions that are taken together are the same place in different images.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 mod chunks;
 mod large_groups;
 mod patches;
@@ -30,7 +32,16 @@ enum Kind {
     SmallGroups,
     LargeGroups,
     Winograd,
+    Registers,
     Patches,
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use amx::fit as registers_fit;
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+fn registers_fit(_: &ConvGeometry) -> bool {
+    false
 }
 
 impl ConvGeometry {
@@ -39,6 +50,8 @@ impl ConvGeometry {
             Kind::SmallGroups
         } else if winograd::fit(self) {
             Kind::Winograd
+        } else if registers_fit(self) {
+            Kind::Registers
         } else if large_groups::fit(self) {
             Kind::LargeGroups
         } else {
@@ -62,6 +75,8 @@ enum Side {
     Small(small_groups::Side),
     Large(large_groups::Side),
     Winograd(winograd::Side),
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    Registers(amx::Side),
 }
 
 impl Side {
@@ -70,6 +85,8 @@ impl Side {
             Self::Small(side) => side.gather(input, w, out, add),
             Self::Large(side) => side.gather(input, out, add),
             Self::Winograd(side) => side.gather(input, out, add),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Registers(side) => side.gather(input, out, add),
         }
     }
 }
@@ -99,7 +116,9 @@ impl<'w> Plan<'w> {
             Kind::SmallGroups => Some(Side::Small(small_groups::Side::forward(&self.g))),
             Kind::LargeGroups => Some(Side::Large(large_groups::Side::forward(&self.g, self.w))),
             Kind::Winograd => Some(Side::Winograd(winograd::Side::forward(&self.g, self.w))),
-            Kind::Patches => None,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Registers => Some(Side::Registers(amx::Side::forward(&self.g, self.w))),
+            _ => None,
         };
         self.forward.get_or_init(side).as_ref()
     }
@@ -109,7 +128,9 @@ impl<'w> Plan<'w> {
             Kind::SmallGroups => Some(Side::Small(small_groups::Side::backward(&self.g, self.w))),
             Kind::LargeGroups => Some(Side::Large(large_groups::Side::backward(&self.g, self.w))),
             Kind::Winograd => Some(Side::Winograd(winograd::Side::backward(&self.g, self.w))),
-            Kind::Patches => None,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Registers => Some(Side::Registers(amx::Side::backward(&self.g, self.w))),
+            _ => None,
         };
         self.backward.get_or_init(side).as_ref()
     }
@@ -173,14 +194,16 @@ impl<'w> Plan<'w> {
         let g = self.sized(x.len(), dy.len());
         assert_eq!(dw.len(), g.weight_len());
         // Large groups have so many weights that setting them to zeros would take long.
-        if !add && !matches!(self.kind, Kind::LargeGroups | Kind::Winograd) {
+        if !add && !matches!(self.kind, Kind::LargeGroups | Kind::Registers | Kind::Winograd) {
             dw.fill(0.0);
         }
         match self.kind {
             Kind::SmallGroups => small_groups::add_weight_gradient(&g, x, dy, dw),
             Kind::LargeGroups => large_groups::sum_weight_gradient(&g, x, dy, dw, add),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Registers => amx::sum_weight_gradient(&g, x, dy, dw, add),
             Kind::Winograd => winograd::sum_weight_gradient(&g, x, dy, dw, add),
-            Kind::Patches => patches::sum_images(&g, x, dy, dw),
+            _ => patches::sum_images(&g, x, dy, dw),
         }
     }
 
