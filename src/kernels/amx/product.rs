@@ -244,3 +244,45 @@ unsafe fn block<const M: usize, const N: usize>(
         registers.end::<M, N>(c, stride);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::reference;
+    use super::super::super::testing::{assert_close, random};
+    use super::*;
+
+    #[test]
+    fn some_columns_of_a_product_leave_the_others_alone() {
+        if !super::super::available() {
+            return eprintln!("skipped: no tile registers here");
+        }
+        for (m, k, n) in [(1, 1, 1), (17, 16, 33), (40, 150, 24), (33, 300, 47)] {
+            let columns = Columns { all: n + 5, first: 3, count: n };
+            let (a, b) = (random(m * k, 1), random(k * n, 2));
+            let turned = |x: &[f32], rows: usize, columns: usize| -> Vec<f32> {
+                (0..rows * columns).map(|at| x[at % rows * columns + at / rows]).collect()
+            };
+            let (a_turned, b_turned) = (turned(&a, m, k), turned(&b, k, n));
+            let expected = reference::product(&a, &b, m, k, n);
+            for a in [Strided::row_major(&a, m, k), Strided::row_major(&a_turned, k, m).transposed()] {
+                for b in [Strided::row_major(&b, k, n), Strided::row_major(&b_turned, n, k).transposed()] {
+                    let before = random(m * columns.all, 3);
+                    let mut dst = before.clone();
+                    product(&mut dst, columns, a, b, true);
+                    product(&mut dst, columns, a, b, true);
+                    let expected: Vec<f32> = (0..dst.len())
+                        .map(|at| match (at % columns.all).checked_sub(columns.first) {
+                            Some(column) if column < n => {
+                                before[at] + 2.0 * expected[at / columns.all * n + column]
+                            }
+                            _ => before[at],
+                        })
+                        .collect();
+                    assert_close(&format!("{m}×{k}×{n}"), &dst, &expected, 1e-6);
+                    let outside = |at: &usize| !(3..3 + n).contains(&(at % columns.all));
+                    assert!((0..dst.len()).filter(outside).all(|at| dst[at] == before[at]));
+                }
+            }
+        }
+    }
+}

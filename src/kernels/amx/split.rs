@@ -350,3 +350,100 @@ pub(in super::super) unsafe fn put_sums(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::random;
+    use super::super::available;
+    use super::*;
+
+    /// The parts of row `row` and lane `lane` of a chunk: of the first number of the pair, and of the second.
+    fn parts_of(tiles: &[Row], row: usize, lane: usize) -> [[f32; 3]; 2] {
+        let pairs = [0, 1, 2].map(|part| tiles[part * SIDE + row].0[lane]);
+        [pairs.map(|pair| f32::from_bits(pair << 16)), pairs.map(|pair| f32::from_bits(pair & 0xffff_0000))]
+    }
+
+    fn chunk() -> [Row; CHUNK_ROWS] {
+        [Row([u32::MAX; SIDE]); CHUNK_ROWS]
+    }
+
+    #[test]
+    fn three_parts_are_the_number() {
+        if !available() {
+            return eprintln!("skipped: no tile registers here");
+        }
+        let mut values: Vec<f32> = random(SIDE * CHUNK, 1).iter().map(|v| v * v * v * 1e3).collect();
+        values[..6].copy_from_slice(&[0.0, 1.0, -1.0 - f32::EPSILON, 1.999_999_9, 3.0e38, -1.0e-30]);
+        let matrix = Strided::row_major(&values, SIDE, CHUNK);
+        for (side, matrix) in [(Side::Left, matrix), (Side::Right, matrix.transposed())] {
+            let mut tiles = chunk();
+            // SAFETY: there are tiles, so there is AVX-512.
+            unsafe {
+                split_rows(matrix, Piece { side, first: 0, at: 0, half: false }, 0..SIDE, &mut tiles);
+            }
+            for line in 0..SIDE {
+                for at in 0..SIDE {
+                    let (row, lane) = if side == Side::Left { (line, at) } else { (at, line) };
+                    for (parts, at) in parts_of(&tiles, row, lane).into_iter().zip([at, at + SIDE]) {
+                        let [first, second, third] = parts;
+                        assert_eq!(
+                            first + (second + third),
+                            values[line * CHUNK + at],
+                            "{side:?} {line} {at}"
+                        );
+                        assert!(second.abs() <= first.abs() / 128.0 && third.abs() <= second.abs() / 128.0);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn beyond_a_matrix_there_are_zeros() {
+        if !available() {
+            return eprintln!("skipped: no tile registers here");
+        }
+        // Of five rows and columns, those from the third on; around them are numbers that must not be read.
+        let values = vec![7.0; 25];
+        for matrix in [Strided::row_major(&values, 5, 5), Strided::row_major(&values, 5, 5).transposed()] {
+            for (side, half) in
+                [(Side::Left, true), (Side::Left, false), (Side::Right, true), (Side::Right, false)]
+            {
+                let mut tiles = chunk();
+                // SAFETY: there are tiles, so there is AVX-512.
+                unsafe { split_rows(matrix, Piece { side, first: 3, at: 2, half }, 0..SIDE, &mut tiles) };
+                let filled = |row: usize, lane: usize| match side {
+                    Side::Left => row < 2 && lane < 3,
+                    Side::Right => row < 3 && lane < 2,
+                };
+                for (row, lane) in (0..SIDE).flat_map(|row| (0..SIDE).map(move |lane| (row, lane))) {
+                    let first = parts_of(&tiles, row, lane)[0][0];
+                    assert_eq!(first, if filled(row, lane) { 7.0 } else { 0.0 }, "{side:?} {row} {lane}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_go_to_their_places_and_nowhere_else() {
+        if !available() {
+            return eprintln!("skipped: no tile registers here");
+        }
+        let sums: [f32; 4 * SIDE * SIDE] = std::array::from_fn(|at| at as f32);
+        for (rows, columns) in [(1, 1), (16, 17), (32, 32), (19, 5)] {
+            for (turned, add) in [(false, false), (false, true), (true, false), (true, true)] {
+                let (lines, across) = if turned { (columns, rows) } else { (rows, columns) };
+                let stride = across + 3;
+                let mut to = vec![0.5; lines * stride];
+                // SAFETY: there are tiles, so there is AVX-512.
+                unsafe { put_sums(&sums, (rows, columns), (&mut to, stride), (turned, add)) };
+                for (at, value) in to.iter().enumerate() {
+                    let (line, place) = (at / stride, at % stride);
+                    let (row, column) = if turned { (place, line) } else { (line, place) };
+                    let sum = (row * 2 * SIDE + column) as f32 + if add { 0.5 } else { 0.0 };
+                    assert_eq!(*value, if place < across { sum } else { 0.5 }, "{rows} × {columns} at {at}");
+                }
+            }
+        }
+    }
+}

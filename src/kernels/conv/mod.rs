@@ -281,6 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn groups_that_fill_tiles_equal_the_nested_loops() {
+        for (channels, channels_out, groups) in [(48, 64, 1), (96, 128, 2), (64, 48, 1)] {
+            let tester = ConvTester::default().channels(channels).channels_out(channels_out).groups(groups);
+            for batch in [1, 9, 33] {
+                for (kernel, stride, size) in [(3, 2, (9, 6)), (5, 2, (5, 8)), (5, 1, (2, 2)), (3, 1, (1, 3))]
+                {
+                    tester.batch(batch).run_at(size, kernel, stride);
+                }
+            }
+        }
+        ConvTester::default().batch(2).channels(64).groups(1).run_at((41, 30), 3, 2);
+    }
+
+    #[test]
     fn images_that_are_cut_equal_the_nested_loops() {
         for (kernel, stride) in [(3, 1), (5, 2), (3, 3)] {
             ConvTester::default().channels(18).groups(18).run_at((90, 37), kernel, stride);
@@ -291,7 +305,7 @@ mod tests {
 
     #[test]
     fn batches_and_threads_change_no_bit() {
-        for (channels, groups) in [(20, 20), (40, 10), (32, 2), (130, 2)] {
+        for (channels, groups) in [(20, 20), (40, 10), (32, 2), (128, 2), (130, 2)] {
             let tester = ConvTester::default().channels(channels).groups(groups);
             for batch in [11, 1] {
                 tester.batch(batch).run_for_any_threads((7, 6), 2);
