@@ -1,4 +1,5 @@
-//! Matrix products, over the packed single-thread blocks of the `gemm` crate.
+//! Matrix products, over single-thread blocks: on tile registers (`amx`) where there are any and the product is large enough,
+//! else those of the `gemm` crate.
 //!
 //! A pointwise convolution over a batch is one product of `(n·h·w × c_in)` by `(c_in × c_out)`: long in one
 //! direction, so the long one is what is split. For weight gradients that is the summed direction; each part
@@ -17,6 +18,10 @@ use super::threads::{add_in_order, for_chunks, map_parts, parts, range};
 const LEAST_ROWS: usize = 64;
 const LEAST_TILE_ROWS: usize = 256;
 
+/// Fewest rows and columns of a right matrix, and fewest sums, that pay for splitting numbers on their way to tiles.
+const LEAST_SIDE: usize = 16;
+const LEAST_SUMS: usize = 2048;
+
 /// Most parts of a product.
 const MOST_PARTS: usize = 32;
 
@@ -31,13 +36,50 @@ enum Destination {
     Add,
 }
 
+/// What multiplies. It does not hang on how many rows there are, so that no image's numbers hang on what other images there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Units {
+    Vectors,
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    Tiles,
+}
+
+impl Units {
+    /// For `(rows, k) · (k, n)`.
+    fn of(k: usize, n: usize) -> Self {
+        Self::tiles_if(k.min(n) >= LEAST_SIDE)
+    }
+
+    /// For `(rows, k)ᵀ · (rows, n)`.
+    fn of_sums(k: usize, n: usize) -> Self {
+        Self::tiles_if(k.min(n) >= LEAST_SIDE && k * n >= LEAST_SUMS)
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    fn tiles_if(worth: bool) -> Self {
+        if worth && amx::available() { Self::Tiles } else { Self::Vectors }
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    fn tiles_if(_: bool) -> Self {
+        Self::Vectors
+    }
+}
+
 /// `dst = a · b` or `dst += a · b`, single-threaded; `dst` is row-major.
-fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destination) {
-    block_into(dst, Columns::all(b.column_count()), a, b, destination);
+fn block(dst: &mut [f32], a: Strided<'_>, b: Strided<'_>, destination: Destination, units: Units) {
+    block_into(dst, Columns::all(b.column_count()), a, b, destination, units);
 }
 
 /// As [`block`], into some columns of `dst`.
-fn block_into(dst: &mut [f32], columns: Columns, a: Strided<'_>, b: Strided<'_>, destination: Destination) {
+fn block_into(
+    dst: &mut [f32],
+    columns: Columns,
+    a: Strided<'_>,
+    b: Strided<'_>,
+    destination: Destination,
+    units: Units,
+) {
     let (m, k, n) = (a.row_count(), a.column_count(), b.column_count());
     assert_eq!((k, n), (b.row_count(), columns.count));
     assert!(columns.first + n <= columns.all);
@@ -46,9 +88,10 @@ fn block_into(dst: &mut [f32], columns: Columns, a: Strided<'_>, b: Strided<'_>,
         return;
     }
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if amx::fits(m, k, n) {
+    if units == Units::Tiles && k > 0 {
         return amx::product(dst, columns, a, b, destination == Destination::Add);
     }
+    let _ = units;
     let dst = &mut dst[columns.first..];
     let ((a_row, a_column), (b_row, b_column)) = (a.strides(), b.strides());
     // SAFETY: every element that the strides of a `Strided` reach lies within its values. `dst` is asserted to hold m rows of all
@@ -81,40 +124,40 @@ fn block_into(dst: &mut [f32], columns: Columns, a: Strided<'_>, b: Strided<'_>,
 
 /// `y (m, n) = x (m, k) · w (k, n)`.
 pub fn product(y: &mut [f32], x: &[f32], w: &[f32], m: usize, k: usize, n: usize) {
-    let w = Strided::row_major(w, k, n);
+    let (w, units) = (Strided::row_major(w, k, n), Units::of(k, n));
     by_rows(y, x, (k, n, m), LEAST_ROWS, |y, x, rows| {
-        block(y, Strided::row_major(x, rows, k), w, Destination::Replace);
+        block(y, Strided::row_major(x, rows, k), w, Destination::Replace, units);
     });
 }
 
 /// As [`product`], for a tile of a batch.
 pub(super) fn tile_product(y: &mut [f32], x: &[f32], w: &[f32], m: usize, k: usize, n: usize) {
-    let w = Strided::row_major(w, k, n);
+    let (w, units) = (Strided::row_major(w, k, n), Units::of(k, n));
     by_rows(y, x, (k, n, m), LEAST_TILE_ROWS, |y, x, rows| {
-        block(y, Strided::row_major(x, rows, k), w, Destination::Replace);
+        block(y, Strided::row_major(x, rows, k), w, Destination::Replace, units);
     });
 }
 
 /// `dx (m, k) += dy (m, n) · wᵀ` for `w (k, n)`.
 pub fn add_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
-    let w = Strided::row_major(w, k, n).transposed();
+    let (w, units) = (Strided::row_major(w, k, n).transposed(), Units::of(n, k));
     by_rows(dx, dy, (n, k, m), LEAST_ROWS, |dx, dy, rows| {
-        block(dx, Strided::row_major(dy, rows, n), w, Destination::Add);
+        block(dx, Strided::row_major(dy, rows, n), w, Destination::Add, units);
     });
 }
 
 /// `dx (m, k) = dy (m, n) · wᵀ` for `w (k, n)`, for a tile of a batch.
 pub(super) fn tile_product_nt(dx: &mut [f32], dy: &[f32], w: &[f32], m: usize, n: usize, k: usize) {
-    let w = Strided::row_major(w, k, n).transposed();
+    let (w, units) = (Strided::row_major(w, k, n).transposed(), Units::of(n, k));
     by_rows(dx, dy, (n, k, m), LEAST_TILE_ROWS, |dx, dy, rows| {
-        block(dx, Strided::row_major(dy, rows, n), w, Destination::Replace);
+        block(dx, Strided::row_major(dy, rows, n), w, Destination::Replace, units);
     });
 }
 
 /// Some columns of `y` as the product of `x (m, k)` and the same columns of `w`, on the calling thread.
 pub(super) fn product_columns(y: &mut [f32], x: &[f32], w: &[f32], columns: Columns, m: usize, k: usize) {
     let (x, w) = (Strided::row_major(x, m, k), Strided::columns(w, k, columns));
-    block_into(y, columns, x, w, Destination::Replace);
+    block_into(y, columns, x, w, Destination::Replace, Units::of(k, columns.count));
 }
 
 /// `dx (m, k)` as the product of some columns of `dy` and the same of `w`, transposed; on the calling thread.
@@ -127,7 +170,7 @@ pub(super) fn product_nt_columns(
     k: usize,
 ) {
     let w = Strided::columns(w, k, columns).transposed();
-    block(dx, Strided::columns(dy, m, columns), w, Destination::Replace);
+    block(dx, Strided::columns(dy, m, columns), w, Destination::Replace, Units::of(columns.count, k));
 }
 
 /// Adds to some columns of `dw` the product of `x (m, k)`, transposed, and the same columns of `dy`; on the calling
@@ -141,29 +184,48 @@ pub(super) fn add_product_tn_columns(
     k: usize,
 ) {
     let x = Strided::row_major(x, m, k).transposed();
-    block_into(dw, columns, x, Strided::columns(dy, m, columns), Destination::Add);
+    block_into(
+        dw,
+        columns,
+        x,
+        Strided::columns(dy, m, columns),
+        Destination::Add,
+        Units::of_sums(k, columns.count),
+    );
 }
 
 /// `dw (k, n) = xᵀ · dy`, on the calling thread.
 pub(super) fn product_tn_single(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
-    block(dw, Strided::row_major(x, m, k).transposed(), Strided::row_major(dy, m, n), Destination::Replace);
+    block(
+        dw,
+        Strided::row_major(x, m, k).transposed(),
+        Strided::row_major(dy, m, n),
+        Destination::Replace,
+        Units::of_sums(k, n),
+    );
 }
 
 /// As [`add_product_tn`], on the calling thread.
 pub(super) fn add_product_tn_single(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
-    block(dw, Strided::row_major(x, m, k).transposed(), Strided::row_major(dy, m, n), Destination::Add);
+    block(
+        dw,
+        Strided::row_major(x, m, k).transposed(),
+        Strided::row_major(dy, m, n),
+        Destination::Add,
+        Units::of_sums(k, n),
+    );
 }
 
 /// `dw (k, n) += xᵀ · dy` for `x (m, k)` and `dy (m, n)`.
 pub fn add_product_tn(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize, n: usize) {
-    let count = parts(m, LEAST_SUMMED, MOST_SUMS);
+    let (count, units) = (parts(m, LEAST_SUMMED, MOST_SUMS), Units::of_sums(k, n));
     if count == 1 {
         // Too little to sum in parts: each part of the result sums all.
         let rows = k.div_ceil(parts(k, LEAST_ROWS, MOST_PARTS));
         for_chunks(dw, rows * n, |index, dw| {
             let (first, rows) = (index * rows, dw.len() / n);
             let x = Strided::columns(x, m, Columns { all: k, first, count: rows }).transposed();
-            block(dw, x, Strided::row_major(dy, m, n), Destination::Add);
+            block(dw, x, Strided::row_major(dy, m, n), Destination::Add, units);
         });
         return;
     }
@@ -172,7 +234,7 @@ pub fn add_product_tn(dw: &mut [f32], x: &[f32], dy: &[f32], m: usize, k: usize,
         let x = Strided::row_major(&x[rows.start * k..rows.end * k], rows.len(), k).transposed();
         let dy = Strided::row_major(&dy[rows.start * n..rows.end * n], rows.len(), n);
         let mut sum = vec![0.0; k * n];
-        block(&mut sum, x, dy, Destination::Replace);
+        block(&mut sum, x, dy, Destination::Replace, units);
         sum
     });
     add_in_order(dw, &sums);

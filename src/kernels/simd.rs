@@ -15,14 +15,19 @@ use pulp::Arch;
 use pulp::bytemuck::cast;
 pub(super) use pulp::{Simd, WithSimd};
 
+/// What the environment asks for; nothing of it, the best there is.
+pub(super) fn asked_for() -> String {
+    std::env::var("EFFSWEEP_SIMD").unwrap_or_default()
+}
+
 /// The instruction set that kernels run on.
 #[inline(always)]
 fn arch() -> Arch {
     static CHOSEN: OnceLock<Arch> = OnceLock::new();
-    *CHOSEN.get_or_init(|| match std::env::var("EFFSWEEP_SIMD").as_deref() {
-        Ok("portable") => Arch::Scalar,
+    *CHOSEN.get_or_init(|| match asked_for().as_str() {
+        "portable" => Arch::Scalar,
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        Ok("avx2") => pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
+        "avx2" => pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
         _ => Arch::new(),
     })
 }

@@ -24,7 +24,7 @@ pub struct MachineRow {
     pub os: String,
     /// Instruction set architecture (`x86_64`).
     pub architecture: String,
-    /// The vector instruction set that kernels run on (`avx512`).
+    /// The vector instruction set that kernels run on (`avx512`; `amx` with tile registers beside it).
     pub simd: String,
 }
 

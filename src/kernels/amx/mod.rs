@@ -14,7 +14,7 @@ mod registers;
 mod rows;
 mod split;
 
-pub(super) use product::{fits, product};
+pub(super) use product::product;
 pub(super) use registers::{CHUNK, CHUNK_ROWS, Depth, Registers, Row, SIDE};
 pub(super) use rows::Rows;
 pub(super) use split::{
@@ -23,12 +23,14 @@ pub(super) use split::{
 
 use std::sync::OnceLock;
 
+use super::simd::asked_for;
+
 /// Whether this machine has tile registers and its system lets this process use them. `EFFSWEEP_SIMD` set to a lesser instruction
 /// set says no.
 pub(super) fn available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
-        let wanted = !matches!(std::env::var("EFFSWEEP_SIMD").as_deref(), Ok("avx512" | "avx2" | "portable"));
+        let wanted = !matches!(asked_for().as_str(), "avx512" | "avx2" | "portable");
         wanted
             && std::arch::is_x86_feature_detected!("avx512f")
             && std::arch::is_x86_feature_detected!("avx512bw")

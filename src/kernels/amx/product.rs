@@ -8,26 +8,14 @@ use super::super::simd::fetch;
 use super::super::strided::{Columns, Strided};
 use super::registers::{CHUNK, CHUNK_ROWS, Depth, PAUSES, Registers, Row, SIDE};
 use super::rows::Rows;
-use super::split::{Piece, Side, put_sums, split_rows};
+use super::split::{Piece, Side, put_sums, split_rows, take_sums};
 
 /// Summed numbers whose products are added together: two panels of either side fit the nearest cache.
 const DEPTH: usize = 128;
 
-/// Fewest products, sums, rows or columns, and summed numbers that pay for splitting.
-const LEAST_PRODUCTS: usize = 1 << 16;
-const LEAST_SUMS: usize = 1 << 11;
-const LEAST_LINES: usize = SIDE;
-const LEAST_DEPTH: usize = 8;
-
 thread_local! {
     /// A thread's panels: they are in its own cache.
     static OWN: Cell<[Rows; 2]> = Cell::default();
-}
-
-/// Whether a product of so many rows, summed numbers and columns takes less time here.
-pub(in super::super) fn fits(m: usize, k: usize, n: usize) -> bool {
-    let worth = m.min(n) >= LEAST_LINES && k >= LEAST_DEPTH && m * n >= LEAST_SUMS;
-    worth && m * k * n >= LEAST_PRODUCTS && super::available()
 }
 
 /// Some columns of `dst` as `a · b`, or `+= a · b`, with all other columns left alone. There must be tiles (`available`).
@@ -40,7 +28,7 @@ pub(in super::super) fn product(
 ) {
     let (m, k, n) = (a.row_count(), a.column_count(), b.column_count());
     assert!(k == b.row_count() && n == dst_columns.count && dst_columns.first + n <= dst_columns.all);
-    assert!(dst.len() == m * dst_columns.all && m > 0);
+    assert!(dst.len() == m * dst_columns.all && m > 0 && k > 0);
     // Where columns of `a` do not follow each other, its panels are transposed: rather those of the narrower one.
     let turned = a.strides().1 != 1 && b.strides().1 == 1 && m > n;
     let (a, b) = if turned { (b.transposed(), a.transposed()) } else { (a, b) };
@@ -190,12 +178,17 @@ impl<'a> Sums<'a> {
             run((&mut self.values[row * self.stride + column..], self.stride), add);
             return;
         }
-        run((&mut self.aside, 2 * SIDE), false);
-        let (rows, columns) = (rows.min(self.rows - row), columns.min(self.columns - column));
+        let shape = (rows.min(self.rows - row), columns.min(self.columns - column));
         let at = if self.turned { column * self.stride + row } else { row * self.stride + column };
-        let to = (&mut self.values[at..], self.stride);
+        let (place, stride) = (&mut self.values[at..], self.stride);
         // SAFETY: there are tiles, so there is AVX-512.
-        unsafe { put_sums(&self.aside, (rows, columns), to, (self.turned, add)) };
+        unsafe {
+            if add {
+                take_sums(&mut self.aside, shape, (place, stride), self.turned);
+            }
+            run((&mut self.aside, 2 * SIDE), add);
+            put_sums(&self.aside, shape, (place, stride), (self.turned, false));
+        }
     }
 }
 

@@ -228,25 +228,26 @@ fn load(matrix: Strided<'_>, row: usize, column: usize) -> __m512 {
     unsafe { _mm512_maskz_loadu_ps(mask, matrix.values().as_ptr().add(row * matrix.strides().0 + column)) }
 }
 
-/// The three parts, each in the high half of its lane: `x₀` is `x` rounded to bfloat16, `x₁` what is left of it, rounded, and
-/// `x₂` what is left then, which has no more than eight bits.
+/// The three parts, each in the high half of its lane: `x₀` is `x` cut to bfloat16, which never overflows, `x₁` what is left of it,
+/// rounded, and `x₂` what is left then, which has no more than eight bits.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn split(x: __m512) -> [__m512i; 3] {
     let (half, mask) = (_mm512_set1_epi32(0x8000), _mm512_set1_epi32(-0x1_0000));
-    let rounded = |x: __m512| _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x), half), mask);
-    let first = rounded(x);
+    let first = _mm512_and_si512(_mm512_castps_si512(x), mask);
     let rest = _mm512_sub_ps(x, _mm512_castsi512_ps(first));
-    let second = rounded(rest);
+    let second = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(rest), half), mask);
     let third = _mm512_sub_ps(rest, _mm512_castsi512_ps(second));
     [first, second, _mm512_castps_si512(third)]
 }
 
-/// Two parts in a lane.
+/// Two parts in a lane. Below 2⁻¹²⁶ a part can reach into the low half, where the other one's place is.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn pair(low: __m512i, high: __m512i) -> __m512i {
-    _mm512_or_si512(_mm512_srli_epi32::<16>(low), high)
+    const LOW_OR_MASKED_HIGH: i32 = 0xf8;
+    let (low, mask) = (_mm512_srli_epi32::<16>(low), _mm512_set1_epi32(-0x1_0000));
+    _mm512_ternarylogic_epi32::<LOW_OR_MASKED_HIGH>(low, high, mask)
 }
 
 /// A row of a chunk's three tiles.
@@ -308,6 +309,39 @@ pub(super) fn transpose(block: &mut [__m512; SIDE]) {
         block[8 + j] = _mm512_shuffle_f32x4::<0xdd>(ab_even, cd_even);
         block[4 + j] = _mm512_shuffle_f32x4::<0x88>(ab_odd, cd_odd);
         block[12 + j] = _mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd);
+    }
+}
+
+/// Takes sums to go on with from where [`put_sums`] puts them; zeros beyond.
+///
+/// # Safety
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn take_sums(
+    sums: &mut [f32; 4 * SIDE * SIDE],
+    (rows, columns): (usize, usize),
+    (from, stride): (&[f32], usize),
+    turned: bool,
+) {
+    let (lines, across) = if turned { (columns, rows) } else { (rows, columns) };
+    assert!(rows <= 2 * SIDE && columns <= 2 * SIDE && (lines - 1) * stride + across <= from.len());
+    for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let (row, column) = (i * SIDE, j * SIDE);
+        let (first, at) = if turned { (column, row) } else { (row, column) };
+        let mask = ((1u32 << across.saturating_sub(at).min(SIDE)) - 1) as __mmask16;
+        let mut tile = [_mm512_setzero_ps(); SIDE];
+        for (r, line) in tile.iter_mut().enumerate().take(lines.saturating_sub(first)) {
+            // SAFETY: the last line was asserted to end within, and the mask ends where a line does.
+            *line =
+                unsafe { _mm512_maskz_loadu_ps(mask, from.as_ptr().wrapping_add((first + r) * stride + at)) };
+        }
+        if turned {
+            transpose(&mut tile);
+        }
+        for (r, line) in tile.into_iter().enumerate() {
+            // SAFETY: two rows of two tiles have as many numbers.
+            unsafe { _mm512_storeu_ps(sums.as_mut_ptr().add((row + r) * 2 * SIDE + column), line) };
+        }
     }
 }
 
@@ -373,7 +407,7 @@ mod tests {
             return eprintln!("skipped: no tile registers here");
         }
         let mut values: Vec<f32> = random(SIDE * CHUNK, 1).iter().map(|v| v * v * v * 1e3).collect();
-        values[..6].copy_from_slice(&[0.0, 1.0, -1.0 - f32::EPSILON, 1.999_999_9, 3.0e38, -1.0e-30]);
+        values[..6].copy_from_slice(&[0.0, 1.0, -1.0 - f32::EPSILON, 1.999_999_9, f32::MAX, -1.0e-30]);
         let matrix = Strided::row_major(&values, SIDE, CHUNK);
         for (side, matrix) in [(Side::Left, matrix), (Side::Right, matrix.transposed())] {
             let mut tiles = chunk();
@@ -391,9 +425,29 @@ mod tests {
                             values[line * CHUNK + at],
                             "{side:?} {line} {at}"
                         );
-                        assert!(second.abs() <= first.abs() / 128.0 && third.abs() <= second.abs() / 128.0);
+                        assert!(second.abs() <= first.abs() / 128.0 && third.abs() <= first.abs() / 32_768.0);
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_numbers_leave_each_other_alone() {
+        if !available() {
+            return eprintln!("skipped: no tile registers here");
+        }
+        let values: Vec<f32> = random(SIDE * CHUNK, 1).iter().map(|v| v * 1e-34 * 1e-4).collect();
+        let mut tiles = chunk();
+        let matrix = Strided::row_major(&values, SIDE, CHUNK);
+        // SAFETY: there are tiles, so there is AVX-512.
+        unsafe {
+            split_rows(matrix, Piece { side: Side::Left, first: 0, at: 0, half: false }, 0..SIDE, &mut tiles);
+        }
+        for (row, lane) in (0..SIDE).flat_map(|row| (0..SIDE).map(move |lane| (row, lane))) {
+            for (parts, at) in parts_of(&tiles, row, lane).into_iter().zip([lane, lane + SIDE]) {
+                let (sum, value) = (parts.iter().sum::<f32>(), values[row * CHUNK + at]);
+                assert!((sum - value).abs() < 1e-39, "{parts:?} are not {value:e}");
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Groups of few channels are read where they stand (`small_groups`), others are laid out first (`large_groups`), and those
 //! of very many channels are matrix products of patches (`patches`). Where groups fill vectors and the stride is 1, fewer
-//! multiplications do (`winograd`). Where images are so small that hardly two of their
+//! multiplications do (`winograd`); otherwise large groups go through tile registers, where there are any (`amx`). Where images are so small that hardly two of their
 //! positions read the same taps, the positions that are taken together are the same place in different images.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
